@@ -1,0 +1,42 @@
+import { base64, hex } from '@scure/base'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Bytes that own a plain ArrayBuffer, which is what WebCrypto and Blob accept. */
+export type Bytes = Uint8Array<ArrayBuffer>
+
+/** UTF-8 bytes of a text. */
+export const utf8 = (text: string): Bytes => encoder.encode(text)
+
+/** Text of UTF-8 bytes; throws a TypeError when they are not UTF-8. */
+export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes)
+
+/** One array of all the parts, in order. */
+export function concat(...parts: Uint8Array[]): Bytes {
+  const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** Whether two arrays hold the same bytes. Not constant in time: never for secrets. */
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+/** Base64, standard alphabet with padding. Decoding is strict and throws on anything not canonical. */
+export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes)
+export const fromBase64 = (text: string): Bytes => base64.decode(text) as Bytes
+
+/** Lower-case hexadecimal. */
+export const toHex = (bytes: Uint8Array): string => hex.encode(bytes)
+export const fromHex = (text: string): Bytes => hex.decode(text) as Bytes
+
+/** An unsigned 64-bit big-endian integer; `value` must be a safe integer ≥ 0. */
+export function uint64be(value: number): Bytes {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value))
+  return bytes
+}
