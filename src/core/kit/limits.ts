@@ -14,4 +14,39 @@ export const limits = {
   // Parcels
   partSizeBytes: 8 * 1024 * 1024,
   parcelDaysMax: 28,
+
+  // The sealed formats (core/seal)
+  partSizeBytesMax: 64 * 1024 * 1024,
+  parcelPartsMax: 131_072,
+  parcelEntriesMax: 200_000,
+  entryPathBytes: 1_024,
+  entryNameBytes: 255,
+  manifestBytes: 128 * 1024 * 1024,
+  lockBytes: 16 * 1024,
+  ageHeaderBytes: 64 * 1024,
+  scryptLogN: 15,
+  scryptLogNMax: 18,
+  digestSliceBytes: 64 * 1024 * 1024,
+  checkpointCharacters: 10_000,
+
+  // Register
+  leafBytes: 4 * 1024,
+  eventNameCharacters: 60,
+  eventBodyBytes: 32 * 1024,
+  noteBytes: 64 * 1024,
+  receiptBytes: 256 * 1024,
+  trustPolicyBytes: 256 * 1024,
+  registerRoundEvents: 4_096,
+
+  // Our own database server and our connections to it
+  socketPathBytes: 103,
+  databaseServerConnections: 200,
+  databaseConnections: 10,
+  databaseConnectWaitMs: 10_000,
+  databaseStatementMs: 60_000,
+  databaseIdleInTransactionMs: 60_000,
+  databaseStartWaitMs: 120_000,
+  databaseLaunchPatienceMs: 10_000,
+  databaseStopWaitMs: 30_000,
+  transactionTries: 5,
 } as const
