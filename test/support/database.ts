@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { Client } from 'pg'
 import { orThrow } from '#core/kit/outcome'
 import { openDatabase, type Db, type Store } from '#edge/store/database'
@@ -36,11 +35,18 @@ export async function startTestServer(): Promise<{ url: string; stop(): Promise<
   }
 }
 
+/** A test's own context, or `{ after }` of `node:test` for a whole file. */
+interface Cleaned {
+  after(clean: () => Promise<void>): void
+}
+
 /**
- * A new, migrated database of the test's own, dropped after it. Give it the file's own context (in a `before` or at the
- * top of a test). Uses the server of the run; a file that is run by hand starts one and stops it.
+ * A new, migrated database of the test's own, dropped after it. For a whole file, at its top:
+ * `const { db } = await freshDatabase({ after })`; for one test: `await freshDatabase(t)`.
+ *
+ * Uses the server of the run; a file that is run by hand starts one and stops it.
  */
-export async function freshDatabase(t: Pick<TestContext, 'after'>): Promise<{ db: Db; url: string; store: Store }> {
+export async function freshDatabase(t: Cleaned): Promise<{ db: Db; url: string; store: Store }> {
   const own = process.env[environmentName] ? null : await startTestServer()
   const maintenance = process.env[environmentName]!
   const template = await makeTemplate(maintenance)
