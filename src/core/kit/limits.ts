@@ -10,6 +10,18 @@ export const limits = {
 
   // Requests
   formBytes: 256 * 1024,
+  requestMs: 300_000,
+
+  // Sign-in
+  sessionHours: 12,
+  admissionHours: 12,
+  codeCharacters: 8,
+  codeTries: 5,
+  codeMinutes: 15,
+  codesPerHour: 6,
+  apiTokenDays: 90,
+  publicKeyBytes: 32,
+  ageRecipientCharacters: 2_500,
 
   // Parcels
   partSizeBytes: 8 * 1024 * 1024,

@@ -15,6 +15,12 @@ export const problems = {
   'malformed-request': { status: 400, title: 'The request could not be read', next: 'Check that it is complete and well formed.' },
   'wrong-origin': { status: 403, title: 'The form was sent from another site', next: 'Open the page again and send the form from there.' },
   'changed-meanwhile': { status: 409, title: 'This has changed since you opened it', next: 'Open the page again to see how it stands now.' },
+  'too-many-codes': { status: 429, title: 'Too many codes have been asked for', next: 'Use the newest code we sent, or wait an hour and ask again.' },
+  'code-expired': { status: 422, title: 'This code can no longer be used', next: 'Ask for a new code, in the same browser in which you will enter it.' },
+  'code-wrong': { status: 422, title: 'That is not the code we sent', next: 'Check the newest email and enter its code again.' },
+  'mailbox-not-proved': { status: 403, title: 'We need to check your email address first', next: 'Open the link in the email again and ask for a code.' },
+  'passkey-refused': { status: 422, title: 'The passkey could not be checked', next: 'Try again, or sign in with a code by email.' },
+  'device-unknown': { status: 422, title: 'This device is not known', next: 'Open the page again, so that the device is enrolled.' },
   'unavailable': { status: 503, title: 'Safehand cannot do this just now', next: 'Try again in a few minutes. Nothing has been lost.' },
 
   // Sealing

@@ -1,7 +1,8 @@
+import type { WorkTables } from '#edge/store/work-tables'
+
 /**
  * Every table of the database, as Kysely sees it: names in camelCase here, snake_case in SQL.
  *
  * Each room types its own tables next to its queries; they are joined here and nowhere else.
  */
-// oxlint-disable-next-line typescript/no-empty-object-type
-export interface Tables {}
+export interface Tables extends WorkTables {}

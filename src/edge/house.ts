@@ -1,0 +1,40 @@
+import type { Rulebook } from '#core/policy/rulebook'
+import type { Vocabulary } from '#core/policy/vocabulary'
+import type { Blobs } from '#edge/blobs/blobs'
+import type { Jobs } from '#edge/jobs/runner'
+import type { Keeper } from '#edge/keeper/keeper'
+import type { Keyring } from '#edge/keyring'
+import type { Db } from '#edge/store/database'
+
+/** How this installation is set up; made by `config.ts` and checked before anything starts. */
+export interface Config {
+  dataFolder: string
+  /** Keys of the register and the keyring live here, outside the data folder and its backups. */
+  keysFolder: string
+  host: string
+  port: number
+  /** Address people use, without a trailing slash. */
+  publicUrl: string
+  /** Set: use this Postgres. Unset: the embedded one under the data folder. */
+  databaseUrl?: string
+  /** Set: mail is handed over. Unset: mail stays in the outbox. */
+  smtpUrl?: string
+  mailFrom: string
+  demonstration: boolean
+  trustProxy: boolean
+  /** Post-quantum locks by default; false for recipients whose tools are older. */
+  postQuantum: boolean
+}
+
+/** What every part of the organisation's work is handed. */
+export interface House {
+  config: Config
+  db: Db
+  blobs: Blobs
+  jobs: Jobs
+  keeper: Keeper
+  keyring: Keyring
+  vocabulary: Vocabulary
+  rulebooks: Rulebook[]
+  now(): Date
+}

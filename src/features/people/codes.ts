@@ -1,0 +1,62 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { limits } from '#core/kit/limits'
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import type { Db, Tx } from '#edge/store/database'
+import { codesSince, saveCode, takeTry, useCode } from '#features/people/queries'
+import { hashSecret } from '#features/people/sessions'
+
+export type CodePurpose = 'sign-in' | 'collect'
+
+// Without I, L, O and U: nobody has to tell them from 1, 0 and V.
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** Eight characters of 32: 40 bits, with few tries. 256 is a multiple of 32, so each is equally likely. */
+const makeCode = () => [...randomBytes(limits.codeCharacters)].map((byte) => alphabet[byte % 32]).join('')
+
+/** Forgives case, spaces, hyphens and the letters that look like digits. */
+export const normaliseCode = (typed: string) =>
+  typed.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
+
+const hashCode = (purpose: CodePurpose, subjectId: string, code: string) =>
+  createHash('sha256').update(`${purpose}\0${subjectId}\0${code}`).digest()
+
+/**
+ * A fresh code for a mailbox, good only in the browser that asked.
+ *
+ * @returns the code to mail, or `too-many-codes` when this subject has asked too often in the last hour
+ */
+export async function askCode(tx: Tx, ask: { purpose: CodePurpose; subjectId: string; browser: string; now: Date }): Promise<Outcome<string>> {
+  const { purpose, subjectId, browser, now } = ask
+  if ((await codesSince(tx, purpose, subjectId, new Date(now.valueOf() - 3_600_000))) >= limits.codesPerHour) {
+    return fail('too-many-codes')
+  }
+  const code = makeCode()
+  await saveCode(tx, {
+    purpose,
+    subjectId,
+    browserHash: hashSecret(browser),
+    codeHash: hashCode(purpose, subjectId, code),
+    triesLeft: limits.codeTries,
+    expiresAt: new Date(now.valueOf() + limits.codeMinutes * 60_000),
+    createdAt: now,
+  })
+  return ok(code)
+}
+
+/**
+ * Whose mailbox a typed code proves.
+ *
+ * A try is taken in one statement before anything is compared, so that parallel guesses cannot share one.
+ *
+ * @returns the subject, or `code-expired` (none live in this browser, or no try left) or `code-wrong`
+ */
+export async function checkCode(
+  db: Db,
+  typed: { purpose: CodePurpose; browser: string; code: string; now: Date; subjectId?: string },
+): Promise<Outcome<string>> {
+  const live = await takeTry(db, typed.purpose, hashSecret(typed.browser), typed.now, typed.subjectId)
+  if (!live) return fail('code-expired')
+  const matches = timingSafeEqual(hashCode(typed.purpose, live.subjectId, normaliseCode(typed.code)), live.codeHash)
+  if (!matches) return fail('code-wrong', { fields: { code: `That is not the code we sent. You have ${live.triesLeft} tries left` } })
+  return (await useCode(db, live.id, typed.now)) ? ok(live.subjectId) : fail('code-expired')
+}

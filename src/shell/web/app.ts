@@ -1,0 +1,174 @@
+import { join } from 'node:path'
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import staticFiles from '@fastify/static'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { limits } from '#core/kit/limits'
+import type { Problem } from '#core/kit/outcome'
+import { problems } from '#core/kit/problems'
+import type { House } from '#edge/house'
+import { check, fromForm } from '#edge/web/fields'
+import type { Action, Model, Raw, Route, Screen, Visit } from '#edge/web/route'
+import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
+import { makeRenderer, type Render } from '#shell/web/pages'
+import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
+import { openapi } from '#shell/web/openapi'
+import { securityHeaders } from '#shell/web/security-headers'
+
+/** What the pages' frame shows besides the page itself. */
+const frame = (visit: Visit | undefined, request: FastifyRequest, reply: FastifyReply) => ({
+  actor: visit?.actor,
+  path: request.url.split('?')[0],
+  cspNonce: reply.nonce,
+  demonstration: visit?.house.config.demonstration ?? false,
+})
+
+/**
+ * The web server: every route of every feature as a page, and the same under `/api`.
+ *
+ * @param assets - the built islands and styles: a folder, and the address it is served at
+ */
+export async function buildApp(
+  house: House,
+  routes: readonly Route[],
+  assets: { folder: string; url: string; version: string },
+): Promise<FastifyInstance> {
+  const secure = house.config.publicUrl.startsWith('https:')
+  const app = Fastify({
+    bodyLimit: limits.formBytes,
+    trustProxy: house.config.trustProxy,
+    requestTimeout: limits.requestMs,
+    logger: {
+      level: process.env.SAFEHAND_LOG ?? 'warn',
+      // Addresses, queries and headers may hold personal data: a log line has the route's pattern only.
+      serializers: {
+        req: (request) => ({ method: request.method, route: request.routeOptions?.url }),
+        res: (reply) => ({ statusCode: reply.statusCode }),
+        err: (error) => ({ type: error.name, message: error.message, stack: error.stack ?? '' }),
+      },
+    },
+    routerOptions: { maxParamLength: limits.lineCharacters },
+  })
+  const render = makeRenderer(assets.url, house.config.publicUrl)
+  securityHeaders(app, secure)
+  await app.register(cookie)
+  await app.register(formbody, { bodyLimit: limits.formBytes })
+  await app.register(staticFiles, { root: assets.folder, prefix: `${assets.url}/`, immutable: true, maxAge: '365d', cacheControl: true, index: false })
+  app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
+
+  app.decorateReply('page', function (this: FastifyReply, view: string, model: Model) {
+    if (!wantsPage(this.request)) return model
+    const visit = visits.get(this.request)
+    void this.type('text/html; charset=utf-8')
+    return render(view, { values: {}, errors: {}, ...model, ...frame(visit, this.request, this) }, visit?.language ?? 'en')
+  })
+
+  const visits = new WeakMap<FastifyRequest, Visit>()
+  const answer = (request: FastifyRequest, reply: FastifyReply, problem: Problem) =>
+    sendProblem(request, reply, problem, {
+      render,
+      publicUrl: house.config.publicUrl,
+      language: visits.get(request)?.language ?? 'en',
+      model: frame(visits.get(request), request, reply),
+    })
+  app.setNotFoundHandler((request, reply) => answer(request, reply, { slug: 'not-found' }))
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOfError(error)
+    if (!problem) request.log.error({ err: error })
+    return answer(request, reply, problem ?? { slug: 'unavailable' })
+  })
+
+  /** Runs a route's work for those who may call it. */
+  const guarded = (route: Route, work: (visit: Visit, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) =>
+    async (request: FastifyRequest, reply: FastifyReply) => {
+      const visit = await makeVisit(house, request, reply, secure)
+      visits.set(request, visit)
+      const foreign = refuseForeignOrigin(request, house.config.publicUrl)
+      if (foreign) return answer(request, reply, foreign)
+      const refused = mayCall(route.who, visit)
+      if (refused?.slug === 'sign-in-needed' && wantsPage(request) && request.method === 'GET') {
+        return reply.redirect(`/sign-in?next=${encodeURIComponent(request.url.split('?')[0]!)}`, 303)
+      }
+      if (refused) return answer(request, reply, refused)
+      return work(visit, request, reply)
+    }
+
+  const show = async (route: Screen, visit: Visit, request: FastifyRequest, reply: FastifyReply, more: Record<string, unknown> = {}) => {
+    const model = await route.load(visit)
+    if (!model.ok) return answer(request, reply, model.problem)
+    const html = render(route.view, { values: {}, errors: {}, ...model.value, ...more, ...frame(visit, request, reply) }, visit.language)
+    return reply.type('text/html; charset=utf-8').send(html)
+  }
+
+  const mount = { screen: mountScreen, action: mountAction, raw: mountRaw }
+  function mountScreen(route: Screen): void {
+    app.get(route.path, guarded(route, (visit, request, reply) => show(route, visit, request, reply)))
+    if (route.pageOnly) return
+    app.get(`/api${route.path}`, guarded(route, async (visit, request, reply) => {
+      const model = await route.load(visit)
+      return model.ok ? model.value : answer(request, reply, model.problem)
+    }))
+  }
+
+  function mountAction(route: Action): void {
+    app.post(route.path, guarded(route, async (visit, request, reply) => {
+      const given = fromForm(route.fields, (request.body ?? {}) as Record<string, unknown>)
+      const body = check(route.fields, given)
+      const result = body.ok ? await route.run(visit, body.value) : body
+      if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
+      if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
+      return againWithErrors(route.again, visit, request, reply, given, result.problem)
+    }))
+    if (route.pageOnly) return
+    app.post(`/api${route.path}`, guarded(route, async (visit, request, reply) => {
+      const body = check(route.fields, request.body ?? {})
+      const result = body.ok ? await route.run(visit, body.value) : body
+      return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
+    }))
+  }
+
+  function againWithErrors(route: Screen, visit: Visit, request: FastifyRequest, reply: FastifyReply, values: unknown, problem: Problem) {
+    void reply.status(problems[problem.slug].status)
+    return show(route, visit, request, reply, { values, errors: problem.fields ?? {}, errorList: errorList(problem) })
+  }
+
+  function mountRaw(route: Raw): void {
+    app.route({
+      method: route.method,
+      url: route.path,
+      ...(route.streamBytes === undefined ? {} : { bodyLimit: route.streamBytes }),
+      handler: guarded(route, async (visit, request, reply) => {
+        if (route.body) {
+          const body = check(route.body, request.body ?? {})
+          if (!body.ok) return answer(request, reply, body.problem)
+        }
+        const result = await route.handle(visit, request, reply)
+        if (!result.ok) return answer(request, reply, result.problem)
+        return reply.sent ? reply : (result.value ?? reply.status(204).send())
+      }),
+    })
+  }
+
+  for (const route of routes) {
+    if (route.who === 'demonstration' && !house.config.demonstration) continue
+    mount[route.kind](route as never)
+  }
+  const description = openapi(routes, house.config.publicUrl, assets.version)
+  app.get('/api', async () => description)
+  app.get('/problems/:slug', async (request, reply) => {
+    const { slug } = request.params as { slug: string }
+    return answer(request, reply.status(200), { slug: slug as Problem['slug'] })
+  })
+  return app
+}
+
+/** What the error summary lists: each field's sentence, or what the problem as a whole says to do. */
+const errorList = (problem: Problem) =>
+  problem.fields
+    ? Object.entries(problem.fields).map(([name, text]) => ({ text, href: `#${name}` }))
+    : [{ text: `${problems[problem.slug].title}. ${problem.detail ?? problems[problem.slug].next}` }]
+
+/** Where the built islands and styles are: beside the compiled program, or in `dist` of a checkout. */
+export const assetsFolder = (root: string) => join(root, 'dist', 'assets')
+
+export type { Render }

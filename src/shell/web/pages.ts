@@ -1,0 +1,51 @@
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import nunjucks from 'nunjucks'
+import { words } from '#shell/web/words'
+import type { Language } from '#edge/web/route'
+
+const source = fileURLToPath(new URL('../../', import.meta.url))
+const govuk = join(dirname(fileURLToPath(import.meta.resolve('govuk-frontend'))), '..')
+
+const zone = 'Europe/London'
+const locale = { en: 'en-GB', cy: 'cy-GB' }
+
+/** `27 March 2027` in the reader's language. */
+const dayWords = (at: Date | string, language: Language = 'en') =>
+  new Intl.DateTimeFormat(locale[language], { dateStyle: 'long', timeZone: zone }).format(new Date(at))
+
+/** `27 March 2027 at 16:40`. */
+const timeWords = (at: Date | string, language: Language = 'en') =>
+  `${dayWords(at, language)}, ${new Intl.DateTimeFormat('en-GB', { timeStyle: 'short', timeZone: zone }).format(new Date(at))}`
+
+/** A size as people say it, in SI units as the policy counts. */
+export function sizeWords(sizeBytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  let size = sizeBytes
+  let unit = 0
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000
+    unit += 1
+  }
+  return `${unit === 0 || size >= 100 ? Math.round(size) : Number(size.toFixed(1))} ${units[unit]}`
+}
+
+/** The template engine: HTML is escaped unless a template says otherwise, and templates are never made from people's text. */
+export function makeRenderer(assets: string, publicUrl: string) {
+  const env = new nunjucks.Environment(
+    new nunjucks.FileSystemLoader([join(source, 'shell/web/layouts'), join(source, 'features'), govuk]),
+    { autoescape: true, throwOnUndefined: false },
+  )
+  env.addGlobal('assets', assets)
+  env.addGlobal('assetPath', assets)
+  env.addGlobal('publicUrl', publicUrl)
+  env.addFilter('day', dayWords)
+  env.addFilter('time', timeWords)
+  env.addFilter('size', sizeWords)
+  env.addFilter('keys', (value: object) => Object.keys(value))
+
+  /** The HTML of a page. `view` names a template file of a feature's `views` folder or a layout. */
+  return (view: string, model: Record<string, unknown>, language: Language): string =>
+    env.render(`${view}.njk`, { ...model, language, w: words[language] })
+}
+export type Render = ReturnType<typeof makeRenderer>

@@ -1,0 +1,58 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { problems, type ProblemSlug } from '#core/kit/problems'
+import type { Problem } from '#core/kit/outcome'
+import type { Language } from '#edge/web/route'
+import type { Render } from '#shell/web/pages'
+
+/** Whether the caller reads pages; everything under /api, and whoever does not ask for HTML, reads problems as JSON. */
+export const wantsPage = (request: FastifyRequest): boolean =>
+  !request.url.startsWith('/api/') && (request.headers.accept ?? '').includes('text/html')
+
+/** The RFC 9457 body of a problem. `instance` is the path without its query. */
+export function problemBody(problem: Problem, publicUrl: string, instance: string) {
+  const row = problems[problem.slug]
+  return {
+    type: `${publicUrl}/problems/${problem.slug}`,
+    title: row.title,
+    status: row.status,
+    detail: problem.detail ?? row.next,
+    next: row.next,
+    ...(problem.clause ? { clause: problem.clause } : {}),
+    ...(problem.fields ? { fields: problem.fields } : {}),
+    instance,
+  }
+}
+
+/** Answers with a problem: a page for a person, `application/problem+json` for a program. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  context: { render: Render; publicUrl: string; language: Language; model?: Record<string, unknown> },
+) {
+  const row = problems[problem.slug]
+  void reply.status(row.status)
+  if (wantsPage(request)) {
+    const model = { title: row.title, next: row.next, detail: problem.detail, clause: problem.clause, ...context.model }
+    return reply.type('text/html; charset=utf-8').send(context.render('problem', model, context.language))
+  }
+  const path = request.url.split('?')[0]!
+  return reply.type('application/problem+json').send(problemBody(problem, context.publicUrl, path))
+}
+
+const byCode: Record<string, ProblemSlug> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed-request',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed-request',
+  FST_ERR_BAD_URL: 'not-found',
+  FST_ERR_NOT_FOUND: 'not-found',
+}
+
+/** The problem a framework error stands for, or null when it is ours: the outside failed or we are wrong. */
+export function problemOfError(error: FastifyError): Problem | null {
+  const slug = byCode[error.code]
+  if (slug) return { slug }
+  const status = error.statusCode ?? 500
+  return status >= 400 && status < 500 ? { slug: 'malformed-request' } : null
+}
