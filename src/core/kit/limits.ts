@@ -61,4 +61,16 @@ export const limits = {
   databaseLaunchPatienceMs: 10_000,
   databaseStopWaitMs: 30_000,
   transactionTries: 5,
+
+  // Jobs
+  jobConnections: 4,
+  jobsAtOnce: 2,
+  jobPollSeconds: 2,
+  jobSeconds: 5 * 60,
+  jobRetries: 30,
+  jobRetrySeconds: 5,
+  jobRetrySecondsMax: 60 * 60,
+  jobWaitSeconds: 60 * 24 * 60 * 60,
+  jobKeptSeconds: 24 * 60 * 60,
+  jobStopMs: 20_000,
 } as const
