@@ -64,7 +64,7 @@ export const limits = {
 
   // Jobs
   jobConnections: 4,
-  jobsAtOnce: 2,
+  jobsAtOnce: 5,
   jobPollSeconds: 2,
   jobSeconds: 5 * 60,
   jobRetries: 30,
@@ -73,4 +73,8 @@ export const limits = {
   jobWaitSeconds: 60 * 24 * 60 * 60,
   jobKeptSeconds: 24 * 60 * 60,
   jobStopMs: 20_000,
+
+  // Rulebooks
+  rulebookCharacters: 256 * 1024,
+  rulebookFindings: 50,
 } as const

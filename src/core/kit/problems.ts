@@ -93,6 +93,11 @@ export const problems = {
   'trust-policy-malformed': { status: 422, title: 'The list of whom to trust cannot be read', next: 'Correct the line named, then try again.' },
   'keeper-behind': { status: 503, title: 'The register will not be signed: what was published is ahead of the database', next: 'The database may have been restored from an old backup. Publish nothing before it is repaired.' },
   'keeper-elsewhere': { status: 503, title: 'The database holds the register of another key', next: 'Start with the key file that belongs to this database.' },
+
+  // Rulebooks
+  'rulebook-unreadable': { status: 422, title: 'There is a mistake in this file', next: 'Correct it at the lines named, then load it again.' },
+  'facts-unreadable': { status: 422, title: 'Some answers cannot be used', next: 'Answer the questions named below again.' },
+  'facts-contradict': { status: 422, title: 'Two answers do not go together', next: 'Check which of them is right.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 
 export type ProblemSlug = keyof typeof problems
