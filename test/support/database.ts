@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { orThrow } from '#core/kit/outcome'
+import { jobNames } from '#edge/jobs/names'
 import { openDatabase, type Db, type Store } from '#edge/store/database'
 import { connectionString, startEmbedded } from '#edge/store/embedded'
 import { migrate } from '#edge/store/migrate'
@@ -63,7 +64,7 @@ export async function freshDatabase(t: Cleaned): Promise<{ db: Db; url: string; 
 
 /** The migrated database that others are cloned from. Its name says which migrations made it, so it is never stale. */
 async function makeTemplate(maintenance: string): Promise<string> {
-  const shape = migrations.map(({ name, up }) => `${name}\n${up}`).join('\n')
+  const shape = [...migrations.map((step) => `${step.name}\n${step.up.toString()}`), ...jobNames].join('\n')
   const name = `template_${createHash('sha256').update(shape).digest('hex').slice(0, 16)}`
   await asking(maintenance, async (client) => {
     // The lock is the connection's: it goes when the connection does, however this ends.
