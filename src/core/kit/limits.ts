@@ -8,6 +8,18 @@ export const limits = {
   referenceCharacters: 60,
   telephoneCharacters: 30,
 
+  // Directory, agreements and approvals
+  directoryRows: 20,
+  searchWords: 6,
+  listRows: 200,
+  domainsPerOrganisation: 50,
+  domainCharacters: 253,
+  mailboxMembers: 200,
+  mailboxCheckDays: 30,
+  agreementParties: 50,
+  adviceFacts: 20,
+  reviewWorkingDays: 2,
+
   // Requests
   formBytes: 256 * 1024,
   requestMs: 300_000,
@@ -49,6 +61,7 @@ export const limits = {
   receiptBytes: 256 * 1024,
   trustPolicyBytes: 256 * 1024,
   registerRoundEvents: 4_096,
+  fsckFindings: 100,
 
   // Our own database server and our connections to it
   socketPathBytes: 103,
@@ -61,6 +74,9 @@ export const limits = {
   databaseLaunchPatienceMs: 10_000,
   databaseStopWaitMs: 30_000,
   transactionTries: 5,
+
+  // Blobs
+  blobArrivingMs: 24 * 60 * 60 * 1000,
 
   // Jobs
   jobConnections: 4,

@@ -23,6 +23,10 @@ export const problems = {
   'device-unknown': { status: 422, title: 'This device is not known', next: 'Open the page again, so that the device is enrolled.' },
   'unavailable': { status: 503, title: 'Safehand cannot do this just now', next: 'Try again in a few minutes. Nothing has been lost.' },
 
+  // Approvals
+  'approval-by-sender': { status: 403, title: 'You cannot approve, answer or review your own transfer', next: 'Ask someone else who has this role.' },
+  'already-certified': { status: 409, title: 'The emergency has been certified already', next: 'Open the transfer to see how it stands now.' },
+
   // Sealing
   'parcel-empty': { status: 422, title: 'There is nothing to send yet', next: 'Choose at least one file.' },
   'parcel-too-many-files': { status: 422, title: 'There are too many files for one parcel', next: 'Put them into one archive, or send them in several parcels.' },
@@ -72,6 +76,12 @@ export const problems = {
   'receipt-malformed': { status: 422, title: 'The receipt could not be read', next: 'Ask for it again.' },
   'receipt-signature': { status: 422, title: 'A signature on the receipt does not fit', next: 'Do not rely on this receipt.' },
 
+  // Bytes on their way in
+  'digest-differs': { status: 422, title: 'What arrived is not what was sent', next: 'Send it again.' },
+
+  // Addresses
+  'address-malformed': { status: 422, title: 'This is not an email address that Safehand can send to', next: 'Check it, for example name@example.gov.uk.' },
+
   // The database
   'data-folder-in-use': { status: 503, title: 'Safehand is already running on this data folder', next: 'Stop the other one first, or choose another data folder.' },
   'database-newer': { status: 503, title: 'This database was made by a newer Safehand', next: 'Start the newer version again. Nothing has been changed.' },
@@ -92,6 +102,7 @@ export const problems = {
   'vkey-malformed': { status: 422, title: 'This is not the key of a register', next: 'Copy the whole key: a name, a plus sign, eight characters, a plus sign and the rest.' },
   'trust-policy-malformed': { status: 422, title: 'The list of whom to trust cannot be read', next: 'Correct the line named, then try again.' },
   'keeper-behind': { status: 503, title: 'The register will not be signed: what was published is ahead of the database', next: 'The database may have been restored from an old backup. Publish nothing before it is repaired.' },
+  'keeper-differs': { status: 503, title: 'The register will not be signed: database and published register do not fit each other', next: 'Run safehand fsck, which names the first event that is wrong.' },
   'keeper-elsewhere': { status: 503, title: 'The database holds the register of another key', next: 'Start with the key file that belongs to this database.' },
 
   // Rulebooks
