@@ -1,0 +1,124 @@
+import { concat, type Bytes } from '#core/kit/bytes'
+import { limits } from '#core/kit/limits'
+import { chunkwise, type PayloadCipher } from '#core/seal/stream'
+
+/** A SHA-256 taken piece by piece. Pieces may be reused by their owner once `update` has come back. */
+export interface RunningSha256 {
+  update(piece: Uint8Array): void
+  digest(): Promise<Bytes>
+}
+
+/** What sealing and opening need from the machine they run on. Handed in, so that each can bring its fastest. */
+export interface SealTools {
+  cipher: PayloadCipher
+  sha256(bytes: Uint8Array): Promise<Bytes>
+  /** For at most `sizeBytes` (and never more than one slice of a file digest). */
+  runningSha256(sizeBytes: number): RunningSha256
+  /** Fresh unpredictable bytes. */
+  randomBytes(count: number): Bytes
+}
+
+const algorithm = 'ChaCha20-Poly1305'
+
+/** The browser's own ChaCha20-Poly1305 (Chromium, Node 24). */
+export const webCipher: PayloadCipher = async (streamKey) => {
+  const { subtle } = globalThis.crypto
+  // TypeScript's DOM does not know the format 'raw-secret' of the WebCrypto modern algorithms draft yet.
+  const key = await subtle.importKey('raw-secret' as 'raw', streamKey, algorithm, false, ['encrypt', 'decrypt'])
+  return chunkwise({
+    seal: async (iv, plain) => new Uint8Array(await subtle.encrypt({ name: algorithm, iv }, key, plain as Bytes)),
+    open: async (iv, sealed) => {
+      try {
+        return new Uint8Array(await subtle.decrypt({ name: algorithm, iv }, key, sealed as Bytes))
+      } catch (error) {
+        if (error instanceof DOMException && error.name === 'OperationError') return undefined
+        throw error
+      }
+    },
+  })
+}
+
+/** libsodium as WebAssembly, for browsers without the cipher (Firefox). Fetched only when used. */
+export const sodiumCipher: PayloadCipher = async (streamKey) => {
+  const { default: sodium } = await import('libsodium-wrappers')
+  await sodium.ready
+  return chunkwise({
+    seal: (nonce, plain) =>
+      sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, null, null, nonce, streamKey) as Bytes,
+    open: (nonce, sealed) => {
+      try {
+        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, null, nonce, streamKey) as Bytes
+      } catch {
+        return undefined // It throws for one reason only: the tag does not fit.
+      }
+    },
+  })
+}
+
+/** The tools of a browser: the native cipher where there is one, libsodium where there is not. */
+export async function webTools(): Promise<SealTools> {
+  const isNative = await webCipher(new Uint8Array(32)).then(
+    () => true,
+    () => false,
+  )
+  return {
+    cipher: isNative ? webCipher : sodiumCipher,
+    sha256: webSha256,
+    runningSha256: webRunningSha256,
+    randomBytes,
+  }
+}
+
+/** Bytes of the system's generator. */
+export const randomBytes = (count: number): Bytes => globalThis.crypto.getRandomValues(new Uint8Array(count))
+
+const webSha256 = async (bytes: Uint8Array): Promise<Bytes> =>
+  new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', bytes as Bytes))
+
+/** Browsers hash whole buffers only, so the pieces are gathered: this is why a file's digest goes by slices. */
+function webRunningSha256(sizeBytes: number): RunningSha256 {
+  const gathered = new Uint8Array(sizeBytes)
+  let used = 0
+  return {
+    update(piece) {
+      gathered.set(piece, used)
+      used += piece.length
+    },
+    digest: () => webSha256(gathered.subarray(0, used)),
+  }
+}
+
+/**
+ * The digest of one file, taken as its bytes go by: its SHA-256 up to 64 MiB, and above that the SHA-256 over the
+ * SHA-256s of its 64 MiB slices, because browsers hash whole buffers only.
+ *
+ * @param sizeBytes - the size of the file, known beforehand; more than that must not be fed
+ */
+export function fileDigest(sizeBytes: number, tools: SealTools) {
+  const sliceBytes = limits.digestSliceBytes
+  const slices: Bytes[] = []
+  let leftBytes = sizeBytes
+  let room = Math.min(sliceBytes, leftBytes)
+  let slice = tools.runningSha256(room)
+  return {
+    async update(bytes: Uint8Array): Promise<void> {
+      let piece = bytes
+      while (piece.length > 0) {
+        if (room === 0) {
+          slices.push(await slice.digest())
+          room = Math.min(sliceBytes, leftBytes)
+          slice = tools.runningSha256(room)
+        }
+        const taken = piece.subarray(0, room)
+        slice.update(taken)
+        room -= taken.length
+        leftBytes -= taken.length
+        piece = piece.subarray(taken.length)
+      }
+    },
+    async finish(): Promise<Bytes> {
+      const last = await slice.digest()
+      return slices.length === 0 ? last : tools.sha256(concat(...slices, last))
+    },
+  }
+}
