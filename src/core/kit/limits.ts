@@ -15,6 +15,8 @@ export const limits = {
   domainsPerOrganisation: 50,
   domainCharacters: 253,
   mailboxMembers: 200,
+  membersCharacters: 20_000,
+  addressCharacters: 400,
   mailboxCheckDays: 30,
   agreementParties: 50,
   adviceFacts: 20,
@@ -60,7 +62,7 @@ export const limits = {
   noteBytes: 64 * 1024,
   receiptBytes: 256 * 1024,
   trustPolicyBytes: 256 * 1024,
-  registerRoundEvents: 4_096,
+  registerRoundEvents: 1_024,
   fsckFindings: 100,
 
   // Our own database server and our connections to it
@@ -77,6 +79,10 @@ export const limits = {
 
   // Blobs
   blobArrivingMs: 24 * 60 * 60 * 1000,
+
+  // Mail
+  mailListMax: 200,
+  smtpWaitMs: 30_000,
 
   // Jobs
   jobConnections: 4,

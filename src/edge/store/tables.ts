@@ -1,3 +1,5 @@
+import type { RegisterTables } from '#edge/keeper/tables'
+import type { MailTables } from '#edge/mail/tables'
 import type { WorkTables } from '#edge/store/work-tables'
 
 /**
@@ -5,4 +7,4 @@ import type { WorkTables } from '#edge/store/work-tables'
  *
  * Each room types its own tables next to its queries; they are joined here and nowhere else.
  */
-export interface Tables extends WorkTables {}
+export interface Tables extends MailTables, RegisterTables, WorkTables {}

@@ -1,4 +1,6 @@
 import type { Kysely } from 'kysely'
+import * as mail from '#edge/store/migrations/0003-mail'
+import * as register from '#edge/store/migrations/0010-register'
 
 /** One step of the database's shape. Names are numbered, and a released one never changes. */
 export interface Migration {
@@ -7,4 +9,7 @@ export interface Migration {
 }
 
 /** Every migration, in the order in which they run. */
-export const migrations: readonly Migration[] = []
+export const migrations: readonly Migration[] = [
+  { name: '0003-mail', up: mail.up },
+  { name: '0010-register', up: register.up },
+]

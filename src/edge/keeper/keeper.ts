@@ -1,0 +1,108 @@
+import { ok, type Outcome, type Problem } from '#core/kit/outcome'
+import { formatVkey, type NoteSigner } from '#core/register/note'
+import { asOnlyKeeper, readHead } from '#edge/keeper/head'
+import { publish } from '#edge/keeper/publish'
+import { sequence } from '#edge/keeper/sequence'
+import type { Tiles } from '#edge/keeper/tiles'
+import type { Db } from '#edge/store/database'
+
+/** What a keeper needs. Its origin is the name in the signer's key. */
+export interface KeeperParts {
+  db: Db
+  tiles: Tiles
+  signer: NoteSigner
+  /** How long to rest when nobody nudges. */
+  restMs: number
+  /** Told of a problem or an error when it is another than in the round before. */
+  report: (what: Problem | Error) => void
+}
+
+/** Whoever sequences, signs and publishes. Any number may run; they take turns. */
+export interface Keeper {
+  /** The register's name: its address without scheme and trailing slash. */
+  origin: string
+  /** The key with which receipts are checked. */
+  vkey: string
+  tiles: Tiles
+  /** One round: everything recorded before is signed and published after, unless another keeper is at it. */
+  once: () => Promise<Outcome<void>>
+  /** Says that something was recorded; does not wait. */
+  nudge: () => void
+  /** Ends after the round under way. */
+  stop: () => Promise<void>
+}
+
+/**
+ * Signs and publishes all that is recorded.
+ *
+ * @returns nothing, also when another keeper is at work; or the problem `keeper-behind`, `keeper-differs` or
+ *   `keeper-elsewhere`, and then nothing was signed
+ */
+export function keepOnce({ db, tiles, signer }: Pick<KeeperParts, 'db' | 'tiles' | 'signer'>): Promise<Outcome<void>> {
+  return asOnlyKeeper<Outcome<void>>(db, ok(), async (connection) => {
+    for (;;) {
+      const head = await readHead(connection, signer)
+      if (!head.ok) return head
+      const edge = await publish(connection, tiles, head.value, signer.vkey)
+      if (!edge.ok) return edge
+      if ((await sequence(connection, signer, edge.value)) === 0) return ok()
+    }
+  })
+}
+
+/** Starts a keeper, which works at once, whenever nudged and after each rest, until it is stopped. */
+export function startKeeper(parts: KeeperParts): Keeper {
+  let isStopping = false
+  let wake = () => {}
+  let isNudged = false
+  let turn: Promise<unknown> = Promise.resolve()
+  let lastReport = ''
+  const report = (what: Problem | Error) => {
+    const text = what instanceof Error ? what.message : JSON.stringify(what)
+    if (text !== lastReport) parts.report(what)
+    lastReport = text
+  }
+  const once = () => {
+    const round = turn.then(() => keepOnce(parts))
+    turn = round.catch(() => {})
+    return round
+  }
+  const rest = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, parts.restMs)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  const work = async () => {
+    while (!isStopping) {
+      isNudged = false
+      try {
+        const done = await once()
+        if (done.ok) lastReport = ''
+        else report(done.problem)
+      } catch (error) {
+        report(error as Error)
+      }
+      if (!isStopping && !isNudged) await rest()
+    }
+  }
+  const nudge = () => {
+    isNudged = true
+    wake()
+  }
+  const working = work()
+  return {
+    origin: parts.signer.vkey.name,
+    vkey: formatVkey(parts.signer.vkey),
+    tiles: parts.tiles,
+    once,
+    nudge,
+    async stop() {
+      isStopping = true
+      wake()
+      await working
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import { utf8 } from '#core/kit/bytes'
+import { canonicalJson, type Json } from '#core/kit/canonical-json'
+import { limits } from '#core/kit/limits'
+import { assert } from '#core/kit/outcome'
+import { leafOf, SALT_BYTES } from '#core/register/event'
+import type { EventName } from '#edge/keeper/event-names'
+import type { Tx } from '#edge/store/database'
+
+/**
+ * Records that something happened: the one way into the register.
+ *
+ * In the transaction of the change itself, so that neither exists without the other. The body says who did what; the
+ * register publishes only a commitment to it. One event per recipient, so that no receipt tells of another.
+ *
+ * @param body - whole numbers only, at most `eventBodyBytes` as JSON
+ * @param about - the transfer whose timeline shows it; the instant, if not now
+ * @returns the event's id, with which a receipt is asked for
+ */
+export async function recordEvent(
+  tx: Tx,
+  name: EventName,
+  body: Json,
+  about: { transferId?: string; at?: Date } = {},
+): Promise<{ eventId: string }> {
+  const at = about.at ?? new Date()
+  const evidence = { event: name, at: at.toISOString(), handle: randomBytes(16).toString('hex'), body }
+  const salt = new Uint8Array(randomBytes(SALT_BYTES))
+  const text = canonicalJson(body)
+  assert(utf8(text).length <= limits.eventBodyBytes, `the event ${name} says too much`)
+  const leaf = leafOf({ ...evidence, salt })
+  const row = {
+    name,
+    transferId: about.transferId ?? null,
+    at,
+    handle: evidence.handle,
+    salt,
+    body: text,
+    leaf,
+    seq: null,
+  }
+  const { id } = await tx.insertInto('registerEvents').values(row).returning('id').executeTakeFirstOrThrow()
+  return { eventId: id }
+}
