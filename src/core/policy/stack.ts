@@ -1,0 +1,301 @@
+import { assert, fail, ok, type Outcome } from '#core/kit/outcome'
+import { thisMethod, valuesOf } from '#core/policy/condition'
+import { nearest } from '#core/policy/shape'
+import type { Bound, Condition, Fact, Obligation, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
+
+/**
+ * What is still possible: one bit mask for each fact, a bit for each value it could have. One bit set is known, all set
+ * is unknown. A quantity's values are the intervals between the bounds that rules compare it with.
+ */
+export type Possible = Int32Array
+
+/** Pairs of fact and allowed bits, one after the other. All must hold. */
+type Group = number[]
+
+export interface CompiledFact {
+  id: string
+  fact: Fact
+  bits: Map<unknown, number>
+  /** Of a quantity: the bounds, ascending; interval n ends at bound n, inclusive. */
+  cuts: number[]
+  all: number
+  /** One bit for each group of values that no rule tells apart. */
+  kinds: number[]
+}
+
+export interface CompiledRule {
+  /** Its place in `Policy.rules`. */
+  place: number
+  rule: Rule
+  rulebook: Rulebook
+  when: Group[]
+  lifts: { role: string; when: Group[] }[]
+  /** `met` is unset where no fact says so. */
+  due: { id: string; obligation: Obligation; met: Group[] | undefined }[]
+  /** Places of its methods in `Policy.methods`. */
+  methods: number[]
+  /** Places of all facts it reads. */
+  reads: Set<number>
+}
+
+/** Rulebooks made ready to decide by, together. Made once; holds nothing of any case. */
+export interface Policy {
+  vocabulary: Vocabulary
+  rulebooks: Rulebook[]
+  /** The methods this installation can carry or guide; only they are recommended. */
+  offered: string[]
+  facts: CompiledFact[]
+  methods: string[]
+  rules: CompiledRule[]
+  /** For each method, the rules about it. */
+  rulesOf: CompiledRule[][]
+  implications: { fact: number; bits: number; then: Group; because: string }[]
+}
+
+/**
+ * Stacks rulebooks: one policy that asks all of them.
+ *
+ * @param offered - the methods this installation can carry or guide
+ */
+export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: readonly string[]): Policy {
+  assert(new Set(rulebooks.map(({ id }) => id)).size === rulebooks.length, 'a rulebook is stacked once')
+  assert(
+    offered.every((id) => vocabulary.methods.has(id)),
+    'offered methods are in the vocabulary',
+  )
+  const facts = compileFacts(vocabulary, rulebooks)
+  const methods = [...vocabulary.methods.keys()]
+  const rules = rulebooks
+    .flatMap((rulebook) =>
+      rulebook.rules.flatMap((rule) =>
+        rule.when === 'not-sure' ? [] : compileRule(rule, rule.when, rulebook, vocabulary, facts),
+      ),
+    )
+    .map((rule, place) => ({ ...rule, place }))
+  const implications = vocabulary.implications.map(({ when, then, because }) => {
+    const [fact, bits] = groups(when, facts, noParameters)[0] as [number, number]
+    return { fact, bits, then: groups(then, facts, noParameters)[0]!, because }
+  })
+  const policy: Policy = {
+    vocabulary,
+    rulebooks,
+    offered: [...offered],
+    facts,
+    methods,
+    rules,
+    rulesOf: methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place))),
+    implications,
+  }
+  for (const [place, fact] of facts.entries()) fact.kinds = kindsOf(place, policy)
+  return policy
+}
+
+const noParameters: Rulebook['parameters'] = new Map()
+
+function amountOf(bound: Bound, parameters: Rulebook['parameters']): number {
+  const found = 'parameter' in bound ? parameters.get(bound.parameter) : bound
+  assert(typeof found === 'object', 'parameters were checked when the rulebook was read')
+  return found.amount
+}
+
+function conditionsOf(rule: Rule, rulebook: Rulebook, vocabulary: Vocabulary): Condition[] {
+  const met = rule.require.map((id) => vocabulary.obligations.get(id)!.metWhen ?? [])
+  return [rulebook.scope, rule.when === 'not-sure' ? [] : rule.when, ...rule.liftedBy.map(({ when }) => when), ...met]
+}
+
+function compileFacts(vocabulary: Vocabulary, rulebooks: Rulebook[]): CompiledFact[] {
+  const cuts = new Map<string, Set<number>>()
+  for (const rulebook of rulebooks)
+    for (const rule of rulebook.rules)
+      for (const { fact, test } of conditionsOf(rule, rulebook, vocabulary).flat(2))
+        for (const bound of 'values' in test ? [] : [test.above, test.atMost])
+          if (bound) cuts.set(fact, (cuts.get(fact) ?? new Set()).add(amountOf(bound, rulebook.parameters)))
+  return [...vocabulary.facts].map(([id, fact]) => {
+    const bounds = [...(cuts.get(id) ?? [])].toSorted((a, b) => a - b)
+    assert(bounds.length < 30, `at most 29 bounds are compared with ${id}`)
+    const values = valuesOf(fact, vocabulary)
+    const bits = new Map<unknown, number>(values.map((value, place) => [value, 1 << place]))
+    if (fact.type === 'yes-no') bits.set(true, 1).set(false, 2)
+    const count = fact.type === 'quantity' ? bounds.length + 1 : values.length
+    return { id, fact, bits, cuts: bounds, all: 2 ** count - 1, kinds: [] }
+  })
+}
+
+function bitsOf(fact: CompiledFact, test: Test, parameters: Rulebook['parameters'], method?: string): number {
+  if ('values' in test) {
+    const bits = test.values.reduce(
+      (sum, value) => sum | (fact.bits.get(value === thisMethod ? method : value) ?? 0),
+      0,
+    )
+    return test.not ? fact.all & ~bits : bits
+  }
+  const upTo = (bound: Bound) => 2 ** (fact.cuts.indexOf(amountOf(bound, parameters)) + 1) - 1
+  return (test.above ? fact.all & ~upTo(test.above) : fact.all) & (test.atMost ? upTo(test.atMost) : fact.all)
+}
+
+/** A condition as masks. A group that asks the impossible is dropped. */
+function groups(
+  condition: Condition,
+  facts: CompiledFact[],
+  parameters: Rulebook['parameters'],
+  method?: string,
+): Group[] {
+  return condition.flatMap((tests) => {
+    const bits = new Map<number, number>()
+    for (const { fact: id, test } of tests) {
+      const place = facts.findIndex((fact) => fact.id === id)
+      bits.set(place, (bits.get(place) ?? facts[place]!.all) & bitsOf(facts[place]!, test, parameters, method))
+    }
+    return [...bits.values()].includes(0) ? [] : [[...bits].flat()]
+  })
+}
+
+function compileRule(
+  rule: Rule,
+  when: Condition,
+  rulebook: Rulebook,
+  vocabulary: Vocabulary,
+  facts: CompiledFact[],
+): Omit<CompiledRule, 'place'>[] {
+  const { parameters } = rulebook
+  const scoped = rulebook.scope.flatMap((scope) => when.map((tests) => [...scope, ...tests]))
+  const all = [...vocabulary.methods.keys()]
+  const comparesMethod = when.flat().some(({ test }) => 'values' in test && test.values.includes(thisMethod))
+  const each = comparesMethod ? rule.methods.map((method) => [method]) : [rule.methods]
+  return each.map((methods) => {
+    const compiled = {
+      rule,
+      rulebook,
+      when: groups(scoped, facts, parameters, methods[0]),
+      lifts: rule.liftedBy.map((lift) => ({ role: lift.role, when: groups(lift.when, facts, parameters) })),
+      due: rule.require.map((id) => {
+        const obligation = vocabulary.obligations.get(id)!
+        return { id, obligation, met: obligation.metWhen && groups(obligation.metWhen, facts, parameters) }
+      }),
+      methods: methods.map((method) => all.indexOf(method)),
+    }
+    const parts = [
+      compiled.when,
+      ...compiled.lifts.map((lift) => lift.when),
+      ...compiled.due.map((due) => due.met ?? []),
+    ]
+    return { ...compiled, reads: new Set(parts.flat().flatMap((group) => group.filter((_, place) => place % 2 === 0))) }
+  })
+}
+
+/** Groups the values of a fact that no rule and no implication tells apart, and gives one bit of each group. */
+function kindsOf(place: number, policy: Policy): number[] {
+  const parts = policy.rules.flatMap(({ when, lifts, due }) => [
+    when,
+    ...lifts.map((lift) => lift.when),
+    ...due.map(({ met }) => met ?? []),
+  ])
+  const read = [...parts.flat(), ...policy.implications.flatMap(({ fact, bits, then }) => [[fact, bits], then])]
+  const masks = read.flatMap((group) =>
+    group.flatMap((fact, at) => (at % 2 === 0 && fact === place ? [group[at + 1]!] : [])),
+  )
+  const kinds = new Map<string, number>()
+  for (let bit = 1; bit <= policy.facts[place]!.all; bit *= 2) {
+    const kind = masks.map((mask) => (mask & bit ? 1 : 0)).join('')
+    if (!kinds.has(kind)) kinds.set(kind, bit)
+  }
+  return [...kinds.values()]
+}
+
+/** Whether a condition holds: 0 no, 1 not known, 2 yes. No condition is never known. */
+export function holds(condition: Group[] | undefined, possible: Possible): 0 | 1 | 2 {
+  if (!condition) return 1
+  let best: 0 | 1 = 0
+  for (const group of condition) {
+    let state: 0 | 1 | 2 = 2
+    for (let at = 0; at < group.length; at += 2) {
+      const left = possible[group[at]!]!
+      const common = left & group[at + 1]!
+      if (common === 0) {
+        state = 0
+        break
+      }
+      if (common !== left) state = 1
+    }
+    if (state === 2) return 2
+    if (state === 1) best = 1
+  }
+  return best
+}
+
+/**
+ * What is possible in a case, by what is known of it and what follows from that.
+ *
+ * @param facts - anything at all; it may have come from outside
+ * @returns masks, or `facts-unreadable` with a sentence for each fact, or `facts-contradict`
+ */
+export function possibleIn(policy: Policy, facts: unknown): Outcome<Possible> {
+  if (typeof facts !== 'object' || facts === null || Array.isArray(facts))
+    return fail('facts-unreadable', { detail: 'Facts are written as names and values.' })
+  const possible = Int32Array.from(policy.facts, ({ all }) => all)
+  const wrong: Record<string, string> = {}
+  for (const [id, value] of Object.entries(facts)) {
+    const place = policy.facts.findIndex((fact) => fact.id === id)
+    const fact = policy.facts[place]
+    if (value === undefined) continue
+    const bits = fact && (fact.fact.type === 'quantity' ? intervalBits(fact, value) : fact.bits.get(value))
+    if (bits) possible[place] = bits
+    else
+      wrong[id.slice(0, 60)] = fact
+        ? howToWrite(fact, value)
+        : `'${id.slice(0, 60)}' is not a fact. ${nearest(
+            id,
+            policy.facts.map((each) => each.id),
+          )}`
+  }
+  if (Object.keys(wrong).length > 0)
+    return fail('facts-unreadable', { detail: Object.values(wrong)[0]!, fields: wrong })
+  const because = follow(policy, possible)
+  return because ? fail('facts-contradict', { detail: because }) : ok(possible)
+}
+
+function howToWrite({ fact, bits }: CompiledFact, value: unknown): string {
+  if (fact.type === 'quantity') return `Give a number of ${fact.unit}, or { atLeast, atMost }.`
+  return `'${String(typeof value === 'object' ? JSON.stringify(value) : value).slice(0, 60)}' is not an answer. ${nearest(
+    String(value).slice(0, 60),
+    [...bits.keys()].filter((key) => typeof key === 'string'),
+  )}`
+}
+
+/** The intervals a number, or a range with both ends included, may lie in; 0 if it is neither. */
+function intervalBits(fact: CompiledFact, value: unknown): number {
+  const isAmount = (number: unknown): number is number =>
+    typeof number === 'number' && number >= 0 && Number.isFinite(number)
+  const interval = (number: number) => fact.cuts.filter((cut) => cut < number).length
+  if (isAmount(value)) return 1 << interval(value)
+  if (typeof value !== 'object' || value === null) return 0
+  const { atLeast = 0, atMost = Number.MAX_VALUE, ...rest } = value as { atLeast?: unknown; atMost?: unknown }
+  if (!isAmount(atLeast) || !isAmount(atMost) || atLeast > atMost || Object.keys(rest).length > 0) return 0
+  return fact.all & ~(2 ** interval(atLeast) - 1) & (2 ** (interval(atMost) + 1) - 1)
+}
+
+/**
+ * Takes out what the implications rule out, in both directions, until nothing changes.
+ *
+ * @returns why the case is impossible, or nothing
+ */
+export function follow({ implications }: Policy, possible: Possible): string | undefined {
+  for (let changed = true; changed;) {
+    changed = false
+    for (const { fact, bits, then, because } of implications) {
+      const applies = (possible[fact]! & ~bits) === 0
+      for (let at = 0; at < then.length; at += 2) {
+        const place = then[at]!
+        const common = possible[place]! & then[at + 1]!
+        const target = applies ? place : fact
+        const left = applies ? common : common === 0 ? possible[fact]! & ~bits : possible[fact]!
+        if (left === 0) return because
+        if (left !== possible[target]!) {
+          possible[target] = left
+          changed = true
+        }
+      }
+    }
+  }
+  return undefined
+}
