@@ -19,6 +19,7 @@ export const limits = {
   addressCharacters: 400,
   mailboxCheckDays: 30,
   agreementParties: 50,
+  agreementYears: 25,
   adviceFacts: 20,
   reviewWorkingDays: 2,
 
@@ -39,7 +40,29 @@ export const limits = {
 
   // Parcels
   partSizeBytes: 8 * 1024 * 1024,
+  parcelDays: 14,
   parcelDaysMax: 28,
+  parcelBytes: 2 ** 44,
+  parcelFiles: 1_000_000,
+  parcelParts: 2_097_152,
+  parcelLocks: 60,
+  senderLocks: 10,
+  lockBytes: 16 * 1024,
+  manifestBytes: 512 * 1024 * 1024,
+  completionBytes: 160 * 1024 * 1024,
+  linkFailures: 20,
+  sealingHours: 48,
+  firstReminderDays: 2,
+  lastReminderDays: 3,
+  remindHours: 2,
+  remindHoursMax: 168,
+  tidyBatch: 200,
+
+  // Lists
+  homeTransfers: 50,
+  recentPeople: 6,
+  directoryResults: 12,
+  timelineEvents: 500,
 
   // The sealed formats (core/seal)
   partSizeBytesMax: 64 * 1024 * 1024,

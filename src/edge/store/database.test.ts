@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { sql } from 'kysely'
 import { fail, ok, ProblemError } from '#core/kit/outcome'
 import { inTransaction } from '#edge/store/database'
-import { freshDatabase } from '../../../test/support/database.ts'
+import { freshDatabase } from '#test/database'
 
 const { db } = await freshDatabase({ after })
 await sql`create table thing (id bigint primary key, day date, at timestamptz)`.execute(db)
