@@ -6,18 +6,28 @@ import { keyTypes, makeVkey, type NoteSigner } from '#core/register/note'
 /**
  * The register's signing key: an Ed25519 private key in PKCS #8 PEM, readable by its owner only.
  *
- * Made when the file is not there. Keep it outside the data folder and its backups: who has both can sign another past.
+ * Keep it outside the data folder and its backups: who has both can sign another past.
  *
  * @param origin - the register's name: its address without scheme and trailing slash
+ * @returns the signer, or undefined when there is no such file
  * @throws Error when the file is open to others, or holds something else
  */
-export async function readOrMakeRegisterKey(path: string, origin: string): Promise<NoteSigner> {
-  const pem = (await readKey(path)) ?? (await makeKey(path))
+export async function readRegisterKey(path: string, origin: string): Promise<NoteSigner | undefined> {
+  const pem = await readKey(path)
+  if (pem === undefined) return undefined
   const key = createPrivateKey(pem)
   if (key.asymmetricKeyType !== 'ed25519') throw new Error(`${path} holds no Ed25519 key`)
   const { x } = createPublicKey(key).export({ format: 'jwk' })
   const vkey = makeVkey(origin, keyTypes.ed25519, new Uint8Array(Buffer.from(x!, 'base64url')))
   return { vkey, sign: (message) => Promise.resolve(new Uint8Array(sign(null, message, key))) }
+}
+
+/** As `readRegisterKey`, but makes the file when it is not there. */
+export async function readOrMakeRegisterKey(path: string, origin: string): Promise<NoteSigner> {
+  const found = await readRegisterKey(path, origin)
+  if (found) return found
+  await makeKey(path)
+  return (await readRegisterKey(path, origin))!
 }
 
 async function readKey(path: string): Promise<string | undefined> {
@@ -30,7 +40,7 @@ async function readKey(path: string): Promise<string | undefined> {
   }
 }
 
-async function makeKey(path: string): Promise<string> {
+async function makeKey(path: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519')
   const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
@@ -49,5 +59,4 @@ async function makeKey(path: string): Promise<string> {
   const folder = await open(dirname(path))
   await folder.sync()
   await folder.close()
-  return readFile(path, 'utf8')
 }
