@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { sql } from 'kysely'
+import { limits } from '#core/kit/limits'
 import { fail, ok, ProblemError } from '#core/kit/outcome'
-import { inTransaction } from '#edge/store/database'
+import { inTransaction, openDatabase } from '#edge/store/database'
+import { startCuttingProxy } from '#test/cutting-proxy'
 import { freshDatabase } from '#test/database'
 
-const { db } = await freshDatabase({ after })
+const { db, url } = await freshDatabase({ after })
 await sql`create table thing (id bigint primary key, day date, at timestamptz)`.execute(db)
 
 const count = async () => (await sql<{ n: number }>`select count(*) as n from thing`.execute(db)).rows[0]!.n
+const exists = async (id: number) => (await sql`select from thing where id = ${id}`.execute(db)).rows.length === 1
 const insert = (id: number) => sql`insert into thing (id) values (${id})`
 
 test('a bigint comes back as a number', async () => {
@@ -57,20 +60,60 @@ test('any other error undoes the transaction and is thrown', async () => {
   assert.equal(await count(), before)
 })
 
-test('what two transactions could not be ordered for is tried again', async () => {
-  await insert(10).execute(db)
+let lastId = 1000
+
+/** Work that the database refuses to order beside others, the first few times. */
+const refusedTimes = (times: number, code: '40001' | '40P01' | '23505') => {
   let tries = 0
-  const raise = () =>
-    inTransaction(db, async (tx) => {
-      tries++
-      await sql`set transaction isolation level serializable`.execute(tx)
-      const { rows } = await sql<{ n: number }>`select max(id) as n from thing`.execute(tx)
-      await sql`select pg_sleep(0.05)`.execute(tx)
-      await insert(rows[0]!.n + 1).execute(tx)
-      return ok(rows[0]!.n)
-    })
-  const outcomes = await Promise.allSettled([raise(), raise()])
-  // Both may meet on the same id, which no retry mends, but never without having tried what could be retried.
-  assert.equal(outcomes.length, 2)
-  assert.ok(tries >= 2)
+  return inTransaction(db, async (tx) => {
+    tries++
+    await insert(++lastId).execute(tx)
+    if (tries <= times) await sql.raw(`do $$ begin raise sqlstate '${code}'; end $$`).execute(tx)
+    return ok(tries)
+  })
+}
+
+test('what could not be ordered beside other transactions is tried again, as often as the limit says and no more', async () => {
+  const before = await count()
+  const tries = limits.transactionTries
+  assert.deepEqual(await refusedTimes(tries - 2, '40001'), ok(tries - 1))
+  assert.deepEqual(await refusedTimes(tries - 1, '40P01'), ok(tries))
+  await assert.rejects(refusedTimes(tries, '40001'), { code: '40001' })
+  assert.equal(await count(), before + 2)
+})
+
+test('any other refusal by the database is not tried again', async () => {
+  await assert.rejects(refusedTimes(1, '23505'), { code: '23505' })
+})
+
+test('a connection lost before the commit is thrown, and nothing is done', async (t) => {
+  const proxy = await startCuttingProxy(t, url)
+  const cut = openDatabase({ url: proxy.url })
+  proxy.cutAtCommit = 'before'
+  const work = (id: number) => inTransaction(cut.db, async (tx) => ok(await insert(id).execute(tx)))
+  await assert.rejects(work(50), /Connection terminated/)
+  assert.equal(await exists(50), false)
+  assert.ok((await work(51)).ok)
+  await cut.close()
+})
+
+test('a connection lost after the commit is thrown, and all of it is done', async (t) => {
+  const proxy = await startCuttingProxy(t, url)
+  const cut = openDatabase({ url: proxy.url })
+  proxy.cutAtCommit = 'after'
+  await assert.rejects(
+    inTransaction(cut.db, async (tx) => ok(await insert(60).execute(tx))),
+    /Connection terminated/,
+  )
+  assert.equal(await exists(60), true)
+  await cut.close()
+})
+
+test('a statement that runs for too long is ended', async () => {
+  const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
+    where name in ('statement_timeout', 'idle_in_transaction_session_timeout') order by name`.execute(db)
+  assert.deepEqual(
+    rows.map(({ setting }) => Number(setting)),
+    [limits.databaseIdleInTransactionMs, limits.databaseStatementMs],
+  )
 })

@@ -38,7 +38,9 @@ export function openDatabase(where: { url: string } | { socketFolder: string }):
     idle_in_transaction_session_timeout: limits.databaseIdleInTransactionMs,
     application_name: 'safehand',
   })
-  // A connection that breaks while idle is taken out of the pool; whoever asks next gets a new one, or the error.
+  // A connection that breaks is taken out of the pool. Whoever used it gets the error from what they asked; without
+  // these listeners the error would end the process as well, whether the connection was in use or idle.
+  pool.on('connect', (client) => client.on('error', () => {}))
   pool.on('error', () => {})
   const db = new Kysely<Tables>({
     dialect: new PostgresDialect({ pool }),

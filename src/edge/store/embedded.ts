@@ -74,7 +74,7 @@ export async function startEmbedded(options: {
 }
 
 /** Leaves nothing in the way of a new server; throws `data-folder-in-use` when a live one of another Safehand is. */
-async function clearTheWay({ folder, dataFolder }: Place): Promise<void> {
+async function clearTheWay({ folder, dataFolder, socketFolder }: Place): Promise<void> {
   const found = await findPostmaster(dataFolder)
   if (found.state === 'absent') return
   if (found.state === 'supervised') {
@@ -82,7 +82,7 @@ async function clearTheWay({ folder, dataFolder }: Place): Promise<void> {
   }
   if (found.state === 'orphaned') await endOrphan(found.pid, dataFolder)
   else await removeStale(dataFolder, found)
-  await removeTemporary(found.socketFolder)
+  if (found.socketFolder !== socketFolder) await removeTemporary(found.socketFolder)
 }
 
 /** Stops a server whose Safehand process is gone: fast first, then at once. Either is safe for what was committed. */
@@ -196,14 +196,15 @@ async function removeTemporary(socketFolder: string): Promise<void> {
 
 async function supervise(place: Place): Promise<EmbeddedServer> {
   let child = await launch(place)
+  let running = Promise.resolve(child)
   let stopping = false
   const lost = Promise.withResolvers<Error>()
   const watch = (): void => {
     child.once('exit', () => {
       if (stopping) return
-      launch(place).then((again) => {
+      running = launch(place)
+      running.then((again) => {
         child = again
-        if (stopping) child.kill('SIGINT')
         watch()
       }, lost.resolve)
     })
@@ -217,7 +218,7 @@ async function supervise(place: Place): Promise<EmbeddedServer> {
     lost: lost.promise,
     async stop() {
       stopping = true
-      await end(child)
+      await running.then(end, () => {})
       await removeTemporary(place.socketFolder)
     },
   }

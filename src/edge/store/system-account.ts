@@ -15,20 +15,27 @@ const candidates = ['postgres', 'nobody']
  * The account to run the database as: none when we are an ordinary user already, otherwise the owner of an existing
  * data folder, otherwise the first candidate that this machine knows.
  *
- * @throws Error when we are root and the machine knows none of them
+ * @throws Error with a sentence for the person when the data folder is another user's, or when we are root and the
+ *   machine knows none of the accounts
  */
 export async function chooseAccount(dataFolder: string): Promise<Account | null> {
-  if (process.getuid?.() !== 0) return null
+  const owner = await stat(dataFolder).then(
+    ({ uid }) => uid,
+    () => null,
+  )
+  const ours = process.getuid?.()
+  if (ours !== 0) {
+    if (owner === null || ours === undefined || owner === ours) return null
+    throw new Error(
+      `The database in ${dataFolder} belongs to another account of this machine. Start Safehand as before, or choose another data folder.`,
+    )
+  }
   const accounts = (await readFile('/etc/passwd', 'utf8'))
     .split('\n')
     .map((line) => line.split(':'))
     .map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }))
-  const ownerUid = await stat(dataFolder).then(
-    ({ uid }) => uid,
-    () => 0,
-  )
   const chosen =
-    accounts.find(({ uid }) => ownerUid !== 0 && uid === ownerUid) ??
+    accounts.find(({ uid }) => owner !== 0 && uid === owner) ??
     candidates.map((name) => accounts.find((account) => account.name === name)).find(Boolean)
   if (!chosen) {
     throw new Error(
