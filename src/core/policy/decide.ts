@@ -1,5 +1,5 @@
 import { ok, type Outcome } from '#core/kit/outcome'
-import { holds, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
+import { holds, isOpen, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
 import type { Clause, Phase, Rule } from '#core/policy/terms'
 
 export type OutcomeWord = 'ALLOW' | 'ALLOW_WITH' | 'REFER' | 'BLOCK' | 'OUT_OF_SCOPE'
@@ -108,9 +108,9 @@ export function judge(policy: Policy, possible: Possible): Judged {
   return { status, ofRule, ofMethod, rank }
 }
 
-function effectsOf({ rule, due }: CompiledRule, certain: boolean, possible: Possible): number {
+function effectsOf({ rule, due, scheme }: CompiledRule, certain: boolean, possible: Possible): number {
   let effects = 0
-  if (rule.then === 'allow') effects = certain ? effect.allows : effect.mayAllow
+  if (rule.then === 'allow') effects = certain && !isOpen(possible[scheme]!) ? effect.allows : effect.mayAllow
   else if (rule.then === 'refuse') effects = certain ? effect.refuses : effect.hangs
   else if (rule.then === 'refer') effects = certain ? effect.refers : effect.hangs
   for (const { obligation, met } of due) {
@@ -147,61 +147,73 @@ function worth(effects: number): number {
   return effects & effect.late ? 1 : 0
 }
 
-/** Methods, best first. */
-export function ordered(judged: Judged): number[] {
-  return [...judged.rank.keys()].toSorted((a, b) => judged.rank[a]! - judged.rank[b]!)
-}
-
 /** The best method that may be used here, or else the best of all. */
 export function best(policy: Policy, judged: Judged): number {
-  const order = ordered(judged)
-  return (
-    order.find((method) => isUsable(judged, method) && policy.offered.includes(policy.methods[method]!)) ?? order[0]!
-  )
+  let [first, offered] = [0, -1]
+  for (let method = 0; method < policy.methods.length; method += 1) {
+    if (judged.rank[method]! < judged.rank[first]!) first = method
+    if (policy.isOffered[method] && (offered < 0 || judged.rank[method]! < judged.rank[offered]!)) offered = method
+  }
+  return offered >= 0 && isUsable(judged, offered) ? offered : first
 }
 
 const isUsable = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method]!) < 2
 
-/** Puts into words what the rules come to for one method. */
-export function describe(policy: Policy, judged: Judged, possible: Possible, method: number): MethodDecision {
+/** What the person is told to do about one method: what the answer to a question may change. */
+export type Told = Pick<MethodDecision, 'method' | 'outcome' | 'obligations' | 'limits' | 'referTo' | 'needs' | 'ask'>
+
+/** The rules that apply to a method and those among them that brought its outcome about. */
+function rulesFor(policy: Policy, judged: Judged, method: number) {
   const effects = judged.ofMethod[method]!
   const outcome = outcomeOf(effects)
-  const speaking = policy.rulesOf[method]!.filter(({ place }) => judged.status[place]! > 0)
-  const applying = speaking.filter(({ place }) => judged.status[place] !== lifted)
-  const decisive = applying.filter(({ place }) => judged.ofRule[place]! & decisiveFor(outcome, effects))
-  const isOpen = outcome === 'REFER'
-  const needs = isOpen
-    ? openFacts(
-        policy,
-        decisive.filter(({ place }) => judged.status[place] === 1),
-        possible,
-      )
-    : []
-  const referTo = isOpen
-    ? unique(decisive.filter(({ place }) => judged.ofRule[place]! & effect.refers).map(({ rule }) => rule.referTo!))
-    : []
-  const known = decisive.map((compiled) => reasonOf(compiled, judged))
-  return {
+  const applying = policy.rulesOf[method]!.filter(({ place }) => judged.ofRule[place]! > 0)
+  const mask = decisiveFor(outcome, effects)
+  return { outcome, applying, decisive: applying.filter(({ place }) => judged.ofRule[place]! & mask) }
+}
+
+export function tell(policy: Policy, judged: Judged, possible: Possible, method: number): Told {
+  const { outcome, applying, decisive } = rulesFor(policy, judged, method)
+  const told = {
     method: policy.methods[method]!,
     outcome,
-    byRulebook: byRulebook(policy, judged, applying),
-    silent: !isSpokenOf(effects),
-    obligations: outcome === 'BLOCK' ? [] : obligationsOf(applying, judged, possible),
-    limits: outcome === 'BLOCK' ? {} : limitsOf(policy, applying),
+    limits: {},
+    obligations: [],
+    referTo: [],
+    needs: [],
+    ask: [],
+  }
+  if (outcome === 'BLOCK') return { ...told, ask: askAbout(policy, decisive) }
+  const due = { obligations: obligationsOf(applying, judged, possible), limits: limitsOf(policy, applying) }
+  if (outcome !== 'REFER') return { ...told, ...due }
+  const open = decisive.filter(({ place }) => !(judged.ofRule[place]! & effect.refers))
+  const needs = openFacts(policy, open, possible)
+  const referTo = unique(
+    decisive.filter(({ place }) => judged.ofRule[place]! & effect.refers).map(({ rule }) => rule.referTo!),
+  )
+  return {
+    ...told,
+    ...due,
     referTo,
     needs,
+    ask: referTo.length > 0 ? referTo : unique(needs.map((id) => roleFor(policy, id, open))),
+  }
+}
+
+/** The same with its reasons in words. */
+function describe(policy: Policy, judged: Judged, possible: Possible, method: number): MethodDecision {
+  const { outcome, applying, decisive } = rulesFor(policy, judged, method)
+  const told = tell(policy, judged, possible, method)
+  const liftedRules = policy.rulesOf[method]!.filter(({ place }) => judged.status[place] === lifted)
+  return {
+    ...told,
+    byRulebook: byRulebook(policy, judged, applying),
+    silent: !isSpokenOf(judged.ofMethod[method]!),
     reasons: [
-      ...known,
-      ...(needs.length > 0 ? notSure(policy, decisive) : []),
-      ...speaking.filter(({ place }) => judged.status[place] === lifted).map((compiled) => reasonOf(compiled, judged)),
+      ...decisive.map((compiled) => reasonOf(compiled, judged)),
+      ...(told.needs.length > 0 ? notSure(policy, decisive) : []),
+      ...liftedRules.map((compiled) => reasonOf(compiled, judged)),
     ],
     instead: outcome === 'BLOCK' ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
-    ask:
-      outcome === 'BLOCK'
-        ? askAbout(policy, decisive)
-        : referTo.length > 0
-          ? referTo
-          : unique(needs.map((id) => roleFor(policy, id, decisive))),
   }
 }
 
@@ -241,13 +253,15 @@ function reasonOf({ rule, rulebook, lifts, place }: CompiledRule, judged: Judged
 /** Facts not known on which these rules hang, in the order of a person's thinking. */
 function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): string[] {
   const places = new Set<number>()
-  for (const { when } of open)
+  for (const { rule, when, scheme } of open) {
+    if (rule.then === 'allow' && isOpen(possible[scheme]!)) places.add(scheme)
     for (const group of when)
       for (let at = 0; at < group.length; at += 2) {
         const left = possible[group[at]!]!
         const common = left & group[at + 1]!
         if (common !== 0 && common !== left) places.add(group[at]!)
       }
+  }
   return [...places]
     .map((place) => policy.facts[place]!)
     .toSorted((a, b) => a.fact.order - b.fact.order)
@@ -315,8 +329,10 @@ function obligationsOf(applying: CompiledRule[], judged: Judged, possible: Possi
         clauses,
       })
     }
-  return [...all.values()]
+  return [...all.values()].toSorted((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase))
 }
+
+const phases: Phase[] = ['before', 'at', 'after', 'end']
 
 /** The strictest of each limit. */
 function limitsOf(policy: Policy, applying: CompiledRule[]): MethodDecision['limits'] {
@@ -344,7 +360,7 @@ export function decide(policy: Policy, facts: unknown): Outcome<Decision> {
   const possible = possibleIn(policy, facts)
   if (!possible.ok) return possible
   const judged = judge(policy, possible.value)
-  const order = ordered(judged)
+  const order = [...judged.rank.keys()].toSorted((a, b) => judged.rank[a]! - judged.rank[b]!)
   const methods: Record<string, MethodDecision> = {}
   for (const method of order) methods[policy.methods[method]!] = describe(policy, judged, possible.value, method)
   const [first] = order.map((method) => methods[policy.methods[method]!]!)

@@ -120,7 +120,7 @@ const kebab = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter
 /** A scalar as it was written: `1.0` stays `1.0`, `yes` stays `yes`. */
 export function written(node: YamlNode): string | undefined {
   if (!isScalar(node) || node.value === null) return undefined
-  return typeof node.value === 'string' ? node.value : String(node.source ?? node.value)
+  return typeof node.value === 'string' ? node.value : node.source
 }
 
 /** Plain words, at most so many characters. */

@@ -34,8 +34,10 @@ export interface CompiledRule {
   due: { id: string; obligation: Obligation; met: Group[] | undefined }[]
   /** Places of its methods in `Policy.methods`. */
   methods: number[]
+  /** The place of its rulebook's classification: what a rulebook allows, it allows once that is known. */
+  scheme: number
   /** Places of all facts it reads. */
-  reads: Set<number>
+  reads: number[]
 }
 
 /** Rulebooks made ready to decide by, together. Made once; holds nothing of any case. */
@@ -44,6 +46,7 @@ export interface Policy {
   rulebooks: Rulebook[]
   /** The methods this installation can carry or guide; only they are recommended. */
   offered: string[]
+  isOffered: boolean[]
   facts: CompiledFact[]
   methods: string[]
   rules: CompiledRule[]
@@ -80,6 +83,7 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
     vocabulary,
     rulebooks,
     offered: [...offered],
+    isOffered: methods.map((method) => offered.includes(method)),
     facts,
     methods,
     rules,
@@ -173,13 +177,17 @@ function compileRule(
         return { id, obligation, met: obligation.metWhen && groups(obligation.metWhen, facts, parameters) }
       }),
       methods: methods.map((method) => all.indexOf(method)),
+      scheme: facts.findIndex(({ id }) => id === rulebook.scheme),
     }
     const parts = [
       compiled.when,
       ...compiled.lifts.map((lift) => lift.when),
       ...compiled.due.map((due) => due.met ?? []),
     ]
-    return { ...compiled, reads: new Set(parts.flat().flatMap((group) => group.filter((_, place) => place % 2 === 0))) }
+    return {
+      ...compiled,
+      reads: [...new Set(parts.flat().flatMap((group) => group.filter((_, place) => place % 2 === 0)))],
+    }
   })
 }
 
@@ -201,6 +209,9 @@ function kindsOf(place: number, policy: Policy): number[] {
   }
   return [...kinds.values()]
 }
+
+/** Whether more than one value is possible. */
+export const isOpen = (bits: number) => (bits & (bits - 1)) !== 0
 
 /** Whether a condition holds: 0 no, 1 not known, 2 yes. No condition is never known. */
 export function holds(condition: Group[] | undefined, possible: Possible): 0 | 1 | 2 {
@@ -256,10 +267,9 @@ export function possibleIn(policy: Policy, facts: unknown): Outcome<Possible> {
 
 function howToWrite({ fact, bits }: CompiledFact, value: unknown): string {
   if (fact.type === 'quantity') return `Give a number of ${fact.unit}, or { atLeast, atMost }.`
-  return `'${String(typeof value === 'object' ? JSON.stringify(value) : value).slice(0, 60)}' is not an answer. ${nearest(
-    String(value).slice(0, 60),
-    [...bits.keys()].filter((key) => typeof key === 'string'),
-  )}`
+  const word = typeof value === 'string' ? value.slice(0, 60) : typeof value
+  const answers = [...bits.keys()].filter((key) => typeof key === 'string')
+  return `'${word}' is not an answer. ${nearest(word, answers)}`
 }
 
 /** The intervals a number, or a range with both ends included, may lie in; 0 if it is neither. */
