@@ -123,7 +123,7 @@ export async function openAge(
     return opened
   }
   const { header, streamKey } = opened.value
-  return ok({ stanzas: header.stanzas, plain: openPayload(await tools.cipher(streamKey), reader.flow()) })
+  return ok({ stanzas: header.stanzas, plain: openPayload(await tools.cipher(streamKey), reader.rest()) })
 }
 
 /** Seals a small thing whole, to an age recipient or a phrase. */

@@ -122,20 +122,23 @@ export class ByteReader {
     return bytes
   }
 
-  /** Takes up to `count` bytes, as they come. */
-  async *flow(count = Infinity): AsyncGenerator<Uint8Array> {
-    let left = count
-    while (left > 0) {
-      if (this.#held.length === 0) {
-        const { done, value } = await this.#pieces.next()
-        if (done) return
-        this.#held = value
-      }
-      const piece = this.#held.subarray(0, left)
-      this.#held = this.#held.subarray(piece.length)
-      left -= piece.length
-      if (piece.length > 0) yield piece
+  /** Takes at most `count` of the bytes that are there, waiting for some; none only at the end. */
+  async takeSome(count: number): Promise<Uint8Array> {
+    while (this.#held.length === 0) {
+      const { done, value } = await this.#pieces.next()
+      if (done) return this.#held
+      this.#held = value
     }
+    const bytes = this.#held.subarray(0, count)
+    this.#held = this.#held.subarray(bytes.length)
+    return bytes
+  }
+
+  /** All that is left, as it comes. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    if (this.#held.length > 0) yield this.#held
+    this.#held = new Uint8Array()
+    yield* this.#pieces
   }
 
   /** Stops reading and lets go of the source. */

@@ -11,11 +11,11 @@ export interface RunningSha256 {
 /** What sealing and opening need from the machine they run on. Handed in, so that each can bring its fastest. */
 export interface SealTools {
   cipher: PayloadCipher
-  sha256(bytes: Uint8Array): Promise<Bytes>
+  sha256: (bytes: Uint8Array) => Promise<Bytes>
   /** For at most `sizeBytes` (and never more than one slice of a file digest). */
-  runningSha256(sizeBytes: number): RunningSha256
+  runningSha256: (sizeBytes: number) => RunningSha256
   /** Fresh unpredictable bytes. */
-  randomBytes(count: number): Bytes
+  randomBytes: (count: number) => Bytes
 }
 
 const algorithm = 'ChaCha20-Poly1305'

@@ -1,0 +1,203 @@
+import { toBase64, toHex, type Bytes } from '#core/kit/bytes'
+import { limits } from '#core/kit/limits'
+import { assert, fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
+import { type ProblemSlug } from '#core/kit/problems'
+import { nonceBytes, openAge, openPrefix, type OpenedAge } from '#core/seal/age-file'
+import { blocksOf, ByteReader, mapInOrder, wholeOf, type ByteFlow } from '#core/seal/flow'
+import { asOutcome, stanzaFor, type OpenedLock } from '#core/seal/locks'
+import { parcelRoot, parseManifest, type Manifest } from '#core/seal/parcel'
+import { statementBytes, statementText, type ReceiptStatement, type Sign } from '#core/seal/receipt-key'
+import { chunkBytes, openPayload, sealedChunkBytes, sealedSize } from '#core/seal/stream'
+import {
+  entryBytes,
+  entryHeader,
+  expectHeader,
+  layout,
+  readTar,
+  type IndexEntry,
+  type OpenedEntry,
+} from '#core/seal/tar-index'
+import { type SealTools } from '#core/seal/tools'
+
+/** Parts fetched, and being hashed, ahead of what is being opened. */
+const partsAtOnce = 2
+
+export interface OpenRequest {
+  lock: OpenedLock
+  manifestAge: Uint8Array
+  /** Bytes `start` up to, not including, `end` of `content.age`. */
+  fetchContent: (start: number, end: number) => ByteFlow | Promise<ByteFlow>
+  tools: SealTools
+}
+
+/** What a recipient's client posts when everything has been opened. Signatures are base64. */
+export interface Receipt {
+  statement: string
+  receiptSignature: string
+  recipientSignature: string
+}
+
+export interface OpenedParcel {
+  manifest: Manifest
+  /** Every entry in order, read through once. Throws ProblemError when anything is not as sealed. */
+  entries(): AsyncGenerator<OpenedEntry>
+  /** One file by range. Its bytes end in a ProblemError unless they are exactly those sealed; `not-found` for no such file. */
+  openFile(path: string): Outcome<AsyncIterable<Uint8Array>>
+  /** Whether every file has come out whole and been found right. Only this counts as collected. */
+  isWhole(): boolean
+  /**
+   * Signs for the parcel, with its lock's receipt key and with the recipient's own.
+   *
+   * @param said - `lockIds` are those made at sealing, as the server lists them
+   * @returns the receipt, or `parcel-not-opened` while `isWhole` is false
+   */
+  receipt(
+    said: Pick<ReceiptStatement, 'acknowledged' | 'checkpoint'> & { lockIds: string[]; sign: Sign },
+  ): Promise<Outcome<Receipt>>
+}
+
+/**
+ * Opens a parcel whose lock is open: checks that lock, manifest and parcel belong together, and reads the manifest.
+ *
+ * @returns the parcel; or `lock-other-manifest`, `manifest-other-parcel`, `keys-mixed`, or a problem of `parseManifest`
+ */
+export async function openParcel({
+  lock,
+  manifestAge,
+  fetchContent,
+  tools,
+}: OpenRequest): Promise<Outcome<OpenedParcel>> {
+  if (toHex(await tools.sha256(manifestAge)) !== lock.manifestSha256) return fail('lock-other-manifest')
+  const opened = await openAge(only(manifestAge), { identity: lock.parcelIdentity }, tools)
+  if (!opened.ok) return opened.problem.slug === 'sealed-for-another' ? fail('manifest-other-parcel') : opened
+  const plain = await asOutcome(wholeOf(opened.value.plain, limits.manifestBytes))
+  if (!plain.ok) return plain
+  if (!plain.value) return fail('manifest-too-large')
+  const parsed = parseManifest(plain.value)
+  if (!parsed.ok) return parsed
+  const manifest = parsed.value
+  if (manifest.parcelId !== lock.parcelId) return fail('manifest-other-parcel')
+  if (manifest.pq !== lock.pq || !isOnly(opened.value.stanzas, lock.pq)) return fail('keys-mixed')
+
+  const verified = new Set<number>()
+  const files = manifest.index.flatMap(({ type }, place) => (type === 'file' ? [place] : []))
+  const isWhole = () => files.every((place) => verified.has(place))
+  const content: Content = { manifest, lock, tools, fetch: fetchContent, onVerified: (place) => verified.add(place) }
+  return ok({
+    manifest,
+    isWhole,
+    entries: () => allEntries(content),
+    openFile(path) {
+      const place = manifest.index.findIndex((entry) => entry.path === path && entry.type === 'file')
+      return place < 0 ? fail('not-found') : ok(oneEntry(content, place))
+    },
+    async receipt(said) {
+      return isWhole() ? ok(await signReceipt(lock, manifest, said)) : fail('parcel-not-opened')
+    },
+  })
+}
+
+interface Content {
+  manifest: Manifest
+  lock: OpenedLock
+  tools: SealTools
+  fetch: OpenRequest['fetchContent']
+  onVerified: (place: number) => void
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+/** Exactly one recipient, of the parcel's strength: a second one could be somebody else, or weaker. */
+const isOnly = (stanzas: string[], pq: boolean): boolean => stanzas.length === 1 && stanzas[0] === stanzaFor(pq)
+
+async function* allEntries(content: Content): AsyncGenerator<OpenedEntry> {
+  const { manifest, tools } = content
+  const sealed = await content.fetch(0, manifest.contentSizeBytes)
+  const reader = new ByteReader(checkedParts(content, sealed))
+  const { streamKey } = await contentPrefix(content, reader)
+  const tar = asContent(openPayload(await tools.cipher(streamKey), reader.rest()))
+  yield* readTar(tar, manifest.index, tools, content.onVerified)
+}
+
+/** The parts of the content, each let through only when its digest is the manifest's. */
+function checkedParts(content: Content, sealed: ByteFlow): AsyncGenerator<Bytes> {
+  const { manifest, tools } = content
+  return mapInOrder(blocksOf(sealed, manifest.partSizeBytes), partsAtOnce, async ({ bytes, isLast }, n) => {
+    const place = n * manifest.partSizeBytes + bytes.length
+    if (place > manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })
+    if (isLast && place < manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-truncated' })
+    const sha256 = toHex(await tools.sha256(bytes))
+    if (sha256 === manifest.parts[n]) return bytes
+    if (n === 0) await contentPrefix(content, new ByteReader(only(bytes)))
+    throw new ProblemError({ slug: manifest.parts.includes(sha256) ? 'content-reordered' : 'content-altered' })
+  })
+}
+
+/** Reads what precedes the content's payload and finds its key, naming problems by what is being opened. */
+async function contentPrefix({ lock, manifest }: Content, reader: ByteReader): Promise<OpenedAge> {
+  const opened = await openPrefix(reader, { identity: lock.parcelIdentity })
+  if (!opened.ok) throw new ProblemError({ slug: contentSlugs[opened.problem.slug] ?? opened.problem.slug })
+  if (!isOnly(opened.value.header.stanzas, lock.pq)) throw new ProblemError({ slug: 'keys-mixed' })
+  const sizeBytes = opened.value.prefixBytes + sealedSize(layout(manifest.index).sizeBytes)
+  if (sizeBytes !== manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })
+  return opened.value
+}
+
+const contentSlugs: Partial<Record<ProblemSlug, ProblemSlug>> = {
+  'sealed-for-another': 'content-other-parcel',
+  'sealed-header-altered': 'content-altered',
+  'sealed-malformed': 'content-altered',
+  'sealed-altered': 'content-altered',
+  'sealed-truncated': 'content-truncated',
+}
+
+async function* asContent(flow: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
+  try {
+    yield* flow
+  } catch (error) {
+    const slug = error instanceof ProblemError ? contentSlugs[error.problem.slug] : undefined
+    throw slug ? new ProblemError({ slug }) : error
+  }
+}
+
+/** One file's bytes by range: the chunks its header and bytes lie in, and nothing else, are fetched and opened. */
+async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8Array> {
+  const { manifest, tools } = content
+  const entry = manifest.index[place] as IndexEntry
+  const prefixReader = new ByteReader(
+    await content.fetch(0, Math.min(limits.ageHeaderBytes + nonceBytes, manifest.contentSizeBytes)),
+  )
+  const { prefixBytes, streamKey } = await contentPrefix(content, prefixReader)
+  await prefixReader.close()
+  const startBytes = entry.offset - entryHeader(entry).length
+  const first = Math.floor(startBytes / chunkBytes)
+  const beyond = Math.ceil((entry.offset + entry.sizeBytes) / chunkBytes)
+  const end = Math.min(prefixBytes + beyond * sealedChunkBytes, manifest.contentSizeBytes)
+  const sealed = await content.fetch(prefixBytes + first * sealedChunkBytes, end)
+  const range = { first, reachesEnd: end === manifest.contentSizeBytes }
+  const reader = new ByteReader(asContent(openPayload(await tools.cipher(streamKey), sealed, range)))
+  try {
+    await reader.take(startBytes - first * chunkBytes)
+    await expectHeader(reader, entry)
+    yield* entryBytes(reader, entry, tools, () => content.onVerified(place))
+  } finally {
+    await reader.close()
+  }
+}
+
+async function signReceipt(
+  lock: OpenedLock,
+  manifest: Manifest,
+  said: Parameters<OpenedParcel['receipt']>[0],
+): Promise<Receipt> {
+  const { manifestSha256, lockId } = lock
+  const root = parcelRoot({ manifestSha256, parts: manifest.parts, lockIds: said.lockIds })
+  const { acknowledged, checkpoint } = said
+  const statement = statementText({ version: 1, parcelRoot: root, lockId, acknowledged, checkpoint })
+  const { bytes } = orThrow(statementBytes(statement))
+  const [receiptSignature, recipientSignature] = await Promise.all([lock.receipt.sign(bytes), said.sign(bytes)])
+  assert(receiptSignature.length === 64 && recipientSignature.length === 64, 'Ed25519 signatures have 64 bytes')
+  return { statement, receiptSignature: toBase64(receiptSignature), recipientSignature: toBase64(recipientSignature) }
+}

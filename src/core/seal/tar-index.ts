@@ -1,0 +1,230 @@
+import { concat, sameBytes, toHex, utf8, type Bytes } from '#core/kit/bytes'
+import { ProblemError } from '#core/kit/outcome'
+import { ByteReader, piecesOf, type ByteFlow } from '#core/seal/flow'
+import { fileDigest, type SealTools } from '#core/seal/tools'
+
+/**
+ * One file or folder of a parcel, as its manifest lists it.
+ *
+ * `offset` is where its bytes begin in the tar (for a folder: where they would). `digest` is the file digest of
+ * `tools.ts` in hexadecimal, null for a folder. `modifiedSeconds` counts from 1970 in UTC.
+ */
+export interface IndexEntry {
+  path: string
+  type: 'file' | 'folder'
+  sizeBytes: number
+  modifiedSeconds: number
+  digest: string | null
+  offset: number
+}
+
+type Measured = Pick<IndexEntry, 'path' | 'type' | 'sizeBytes' | 'modifiedSeconds'>
+
+const blockBytes = 512
+const endBytes = 2 * blockBytes
+const octalSizeMax = 8 ** 11 - 1
+
+/** The latest time a tar header can say. */
+export const modifiedSecondsMax = 8 ** 11 - 1
+
+const padding = (sizeBytes: number): number => -sizeBytes & 511 || 0
+
+/**
+ * The header blocks of an entry. They follow from its line in the index alone, so that the opener compares bytes
+ * instead of interpreting them: nothing can be in the tar that the manifest does not say.
+ *
+ * @source POSIX.1-2024 pax interchange format; pax records `path` and `size` only where ustar cannot say them
+ */
+export function entryHeader({ path, type, sizeBytes, modifiedSeconds }: Measured): Bytes {
+  const name = type === 'folder' ? `${path}/` : path
+  const records: string[] = []
+  const isPlain = /^[\x20-\x7e]{1,100}$/.test(name)
+  if (!isPlain) records.push(paxRecord('path', name))
+  if (sizeBytes > octalSizeMax) records.push(paxRecord('size', String(sizeBytes)))
+  const short = isPlain ? name : name.replace(/[^\x20-\x7e]/gu, '_').slice(0, 100)
+  const flag = type === 'folder' ? '5' : '0'
+  const header = block(short, flag, sizeBytes > octalSizeMax ? 0 : sizeBytes, modifiedSeconds)
+  if (records.length === 0) return header
+  const pax = utf8(records.join(''))
+  return concat(block('PaxHeader', 'x', pax.length, modifiedSeconds), pax, new Uint8Array(padding(pax.length)), header)
+}
+
+function block(name: string, flag: string, sizeBytes: number, modifiedSeconds: number): Bytes {
+  const bytes = new Uint8Array(blockBytes)
+  const put = (at: number, text: string) => bytes.set(utf8(text), at)
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')
+  put(0, name)
+  put(100, flag === '5' ? '0000755' : '0000644')
+  put(108, '0000000')
+  put(116, '0000000')
+  put(124, octal(sizeBytes, 11))
+  put(136, octal(modifiedSeconds, 11))
+  put(148, ' '.repeat(8))
+  put(156, flag)
+  put(257, 'ustar\u000000')
+  const sum = bytes.reduce((total, byte) => total + byte, 0)
+  put(148, `${octal(sum, 6)}\u0000 `)
+  return bytes
+}
+
+/** A pax record begins with its own length in bytes, its digits included. */
+function paxRecord(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`
+  const restBytes = utf8(rest).length
+  const guess = restBytes + String(restBytes).length
+  return `${restBytes + String(guess).length}${rest}`
+}
+
+/** Where each entry's bytes begin, and the size of the whole tar. */
+export function layout(entries: readonly Measured[]): { offsets: number[]; sizeBytes: number } {
+  let at = 0
+  const offsets = entries.map((entry) => {
+    const offset = at + entryHeader(entry).length
+    at = offset + entry.sizeBytes + padding(entry.sizeBytes)
+    return offset
+  })
+  return { offsets, sizeBytes: at + endBytes }
+}
+
+/** A file or folder to be sealed. `path` is its name in the parcel; sizes and times as measured when chosen. */
+export interface SealSource {
+  path: string
+  type: 'file' | 'folder'
+  sizeBytes: number
+  modifiedAtMs: number
+  /** The bytes, from the beginning. Not called for folders. */
+  read(): ByteFlow
+  /** What the file is now, asked when it has been read. Where this cannot be asked (browsers), reading fails instead. */
+  measure?(): Promise<{ sizeBytes: number; modifiedAtMs: number }>
+}
+
+/** The lines of the index that are known before a byte is read. */
+export const measured = (source: SealSource): Measured => ({
+  path: source.path,
+  type: source.type,
+  sizeBytes: source.type === 'folder' ? 0 : source.sizeBytes,
+  modifiedSeconds: Math.min(modifiedSecondsMax, Math.max(0, Math.floor(source.modifiedAtMs / 1_000))),
+})
+
+/**
+ * The tar of all sources as a flow, and each finished file's digest.
+ *
+ * @param onDigest - called once a file has been read whole
+ * @throws ProblemError `file-changed` when a file is not what was measured
+ */
+export async function* writeTar(
+  sources: readonly SealSource[],
+  tools: SealTools,
+  onDigest: (place: number, digest: Bytes) => void,
+): AsyncGenerator<Uint8Array> {
+  for (const [place, source] of sources.entries()) {
+    const entry = measured(source)
+    yield entryHeader(entry)
+    if (entry.type === 'folder') continue
+    const digest = fileDigest(entry.sizeBytes, tools)
+    let readBytes = 0
+    for await (const piece of readUnchanged(source, place)) {
+      readBytes += piece.length
+      if (readBytes > entry.sizeBytes) throw changed(place)
+      await digest.update(piece)
+      yield piece
+    }
+    const now = await source.measure?.()
+    const isSame = now === undefined || (now.sizeBytes === source.sizeBytes && now.modifiedAtMs === source.modifiedAtMs)
+    if (readBytes !== entry.sizeBytes || !isSame) throw changed(place)
+    onDigest(place, await digest.finish())
+    yield new Uint8Array(padding(entry.sizeBytes))
+  }
+  yield new Uint8Array(endBytes)
+}
+
+/** Browsers say that a file has changed since it was chosen by failing to read it. */
+async function* readUnchanged(source: SealSource, place: number): AsyncGenerator<Uint8Array> {
+  try {
+    yield* piecesOf(source.read())
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NotReadableError') throw changed(place)
+    throw error
+  }
+}
+
+const changed = (place: number): ProblemError =>
+  new ProblemError({ slug: 'file-changed', detail: `It is number ${place + 1} in the list of files.` })
+
+/** One entry of an opened parcel. A file's bytes end with an error unless they are exactly those that were sealed. */
+export interface OpenedEntry extends IndexEntry {
+  bytes: AsyncIterable<Uint8Array>
+}
+
+/**
+ * Takes a tar apart by its index, in order. What the caller leaves of an entry is read and checked before the next.
+ *
+ * @param onVerified - called with the place of each entry that was as listed, to its last byte
+ * @throws ProblemError `content-differs`, `content-link`, `entry-digest-differs`
+ */
+export async function* readTar(
+  tar: ByteFlow,
+  index: readonly IndexEntry[],
+  tools: SealTools,
+  onVerified: (place: number) => void,
+): AsyncGenerator<OpenedEntry> {
+  const reader = new ByteReader(tar)
+  try {
+    for (const [place, entry] of index.entries()) {
+      await expectHeader(reader, entry)
+      const bytes = entryBytes(reader, entry, tools, () => onVerified(place))
+      yield { ...entry, bytes }
+      const rest = bytes[Symbol.asyncIterator]()
+      while (!(await rest.next()).done);
+      await expect(reader, new Uint8Array(padding(entry.sizeBytes)))
+    }
+    await expect(reader, new Uint8Array(endBytes))
+    if ((await reader.peek(1)).length > 0) throw new ProblemError({ slug: 'content-differs' })
+  } finally {
+    await reader.close()
+  }
+}
+
+/** Reads one entry's header and compares it with its line in the index. */
+export async function expectHeader(reader: ByteReader, entry: IndexEntry): Promise<void> {
+  const expected = entryHeader(entry)
+  const actual = await reader.take(expected.length)
+  if (sameBytes(actual, expected)) return
+  const flag = String.fromCharCode(actual[actual.length - blockBytes + 156] ?? 0)
+  throw new ProblemError({ slug: '123467'.includes(flag) ? 'content-link' : 'content-differs' })
+}
+
+async function expect(reader: ByteReader, bytes: Bytes): Promise<void> {
+  if (!sameBytes(await reader.take(bytes.length), bytes)) throw new ProblemError({ slug: 'content-differs' })
+}
+
+/** The bytes of one entry as they come; they close only when the digest has been found right. Iterated once. */
+export function entryBytes(
+  reader: ByteReader,
+  entry: IndexEntry,
+  tools: SealTools,
+  onVerified: () => void,
+): AsyncIterable<Uint8Array> {
+  const digest = fileDigest(entry.sizeBytes, tools)
+  let leftBytes = entry.sizeBytes
+  let isVerified = false
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    if (leftBytes > 0) {
+      const piece = await reader.takeSome(leftBytes)
+      if (piece.length === 0) throw new ProblemError({ slug: 'content-truncated' })
+      leftBytes -= piece.length
+      await digest.update(piece)
+      return { done: false, value: piece }
+    }
+    if (!isVerified) {
+      if (entry.type === 'file' && toHex(await digest.finish()) !== entry.digest) {
+        throw new ProblemError({ slug: 'entry-digest-differs' })
+      }
+      isVerified = true
+      onVerified()
+    }
+    return { done: true, value: undefined }
+  }
+  // Not a generator: leaving the loop early must not end it, because the rest still has to be read.
+  return { [Symbol.asyncIterator]: () => ({ next }) }
+}
