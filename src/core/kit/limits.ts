@@ -21,6 +21,7 @@ export const limits = {
   agreementParties: 50,
   agreementYears: 25,
   adviceFacts: 20,
+  grantDays: 366,
   reviewWorkingDays: 2,
 
   // Requests

@@ -35,7 +35,7 @@ export const yesNo = (title: string, words: Words = {}) => Type.Boolean({ title,
 export const day = (title: string) =>
   Type.String({
     title,
-    pattern: '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$',
+    pattern: '^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$',
     wrong: `Enter ${title} as a real date, like 27 3 2027`,
   })
 
@@ -56,8 +56,14 @@ export const telephone = (title = 'a telephone number') =>
     wrong: 'Enter a telephone number, like 01632 960 001 or +44 20 7946 0000',
   })
 
+const idPattern = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+
 export const id = (title = 'which one') =>
-  Type.String({ title, pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', wrong: `Choose ${title} from the list` })
+  Type.String({ title, pattern: idPattern, wrong: `Choose ${title} from the list` })
+
+/** Whether a part of an address can be an id at all; the database refuses to compare anything else with one. */
+export const isId = (value: string | undefined): value is string =>
+  value !== undefined && new RegExp(idPattern).test(value)
 
 /** Standard base64 of at most `maxBytes`. */
 export const base64Field = (title: string, maxBytes: number) =>
@@ -66,7 +72,8 @@ export const base64Field = (title: string, maxBytes: number) =>
 export const optional = Type.Optional
 export const integer = (title: string, minimum: number, maximum: number, words: Words = {}) =>
   Type.Integer({ title, minimum, maximum, ...words })
-export const list = <T extends TSchema>(title: string, item: T, maxItems: number) => Type.Array(item, { title, maxItems })
+export const list = <T extends TSchema>(title: string, item: T, maxItems: number) =>
+  Type.Array(item, { title, maxItems })
 
 /** A whole form or JSON body; a field it does not name is refused. */
 export const fields = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
@@ -90,24 +97,32 @@ function sentence(schema: FieldSchema, keyword: string, params: { limit?: number
   return schema.wrong ?? (chosen ? `Choose ${title} from the list` : `Enter ${title} in the correct format`)
 }
 
+const written = (value: unknown) => (typeof value === 'string' ? value.trim() : '')
+const tidied = (value: unknown) => (typeof value === 'string' ? value.trim().replaceAll('\r\n', '\n') : value)
+
 /** What a form sends as the API would: trimmed, empty fields left out, three date fields made one. */
 export function fromForm(schema: TSchema, raw: Record<string, unknown>): unknown {
   const properties = (schema as { properties?: Record<string, FieldSchema> }).properties ?? {}
   const tidy: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(raw)) {
     if (name.startsWith('_')) continue
-    const trimmed = typeof value === 'string' ? value.trim().replaceAll('\r\n', '\n') : value
-    if (trimmed === '') continue
+    const trimmed = Array.isArray(value) ? value.map(tidied).filter((one) => one !== '') : tidied(value)
+    if (trimmed === '' || (Array.isArray(trimmed) && trimmed.length === 0)) continue
     const date = /^(.+)-(day|month|year)$/.exec(name)
     if (date && properties[date[1]!]) continue
     tidy[name] = properties[name]?.type === 'array' && !Array.isArray(trimmed) ? [trimmed] : trimmed
   }
   for (const name of Object.keys(properties)) {
-    const [year, month, dayOfMonth] = ['year', 'month', 'day'].map((part) => String(raw[`${name}-${part}`] ?? '').trim())
+    const [year, month, dayOfMonth] = ['year', 'month', 'day'].map((part) => written(raw[`${name}-${part}`]))
     if (year || month || dayOfMonth) tidy[name] = `${year}-${month?.padStart(2, '0')}-${dayOfMonth?.padStart(2, '0')}`
   }
   return Value.Convert(schema, tidy)
 }
+
+const isWellFormed = (value: unknown): boolean =>
+  typeof value === 'string'
+    ? value.isWellFormed()
+    : typeof value !== 'object' || value === null || Object.values(value).every(isWellFormed)
 
 const isRealDay = (value: string) => {
   const at = new Date(`${value}T00:00:00Z`)
@@ -135,8 +150,10 @@ export function check<T extends TSchema>(schema: T, body: unknown): Outcome<Stat
       continue
     }
     const first = Value.Errors(property as TSchema, value)[0]
-    if (first) wrong[name] = sentence(property, first.keyword, first.params as { limit?: number }, value)
-    else if (property.wrong?.includes('a real date') && !isRealDay(String(value))) wrong[name] = property.wrong
+    // Half a character can be neither kept nor put into the register.
+    if (!isWellFormed(value)) wrong[name] = sentence(property, 'pattern', {}, value)
+    else if (first) wrong[name] = sentence(property, first.keyword, first.params as { limit?: number }, value)
+    else if (property.wrong?.includes('a real date') && !isRealDay(written(value))) wrong[name] = property.wrong
   }
   return Object.keys(wrong).length > 0 ? fail('form-incomplete', { fields: wrong }) : ok(given as Static<T>)
 }

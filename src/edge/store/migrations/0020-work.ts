@@ -20,6 +20,7 @@ CREATE TABLE organisations (
   tls_checked_at timestamptz,
   created_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX organisations_words ON organisations USING gin (to_tsvector('simple', regexp_replace(name, '[^[:alnum:]]+', ' ', 'g')));
 CREATE UNIQUE INDEX organisations_one_own ON organisations (is_own) WHERE is_own;
 
 CREATE TABLE people (
@@ -43,7 +44,8 @@ CREATE TABLE people (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX people_email ON people (lower(email));
-CREATE INDEX people_name ON people (lower(full_name));
+CREATE INDEX people_words ON people USING gin (to_tsvector('simple', regexp_replace(full_name || ' ' || coalesce(job_title, '') || ' ' || email, '[^[:alnum:]]+', ' ', 'g')));
+CREATE INDEX people_organisation ON people (organisation_id);
 
 CREATE TABLE browsers (
   token_hash bytea PRIMARY KEY,
@@ -116,6 +118,8 @@ CREATE TABLE team_mailboxes (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX team_mailboxes_address ON team_mailboxes (lower(address));
+CREATE INDEX team_mailboxes_words ON team_mailboxes USING gin (to_tsvector('simple', regexp_replace(name || ' ' || address, '[^[:alnum:]]+', ' ', 'g')));
+CREATE INDEX team_mailboxes_organisation ON team_mailboxes (organisation_id);
 CREATE TABLE mailbox_checks (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
   mailbox_id uuid NOT NULL REFERENCES team_mailboxes,
