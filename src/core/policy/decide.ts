@@ -1,19 +1,12 @@
 import { ok, type Outcome } from '#core/kit/outcome'
-import { holds, isOpen, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
-import type { Clause, Phase, Rule } from '#core/policy/terms'
+import { holds, isOpen, possibleIn, type CompiledRule, type Face, type Policy, type Possible } from '#core/policy/stack'
+import type { Phase } from '#core/policy/terms'
 
 export type OutcomeWord = 'ALLOW' | 'ALLOW_WITH' | 'REFER' | 'BLOCK' | 'OUT_OF_SCOPE'
 
 /** A rule that had its say about a method. */
-export interface Reason {
-  rulebook: string
-  rule: string
-  title: string
+export interface Reason extends Face {
   effect: 'allows' | 'requires' | 'refers' | 'refuses' | 'lifted'
-  strength: Rule['strength']
-  clauses: Clause[]
-  /** Roles that may lift it, or did. */
-  liftedBy: string[]
   /** False: it may apply, by facts that are not known yet. */
   certain: boolean
 }
@@ -66,7 +59,7 @@ export interface Decision {
 /** What a rule does to its methods, as bits, so that rules are joined by `|`. */
 const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64 }
 
-const lifted = 3
+const isLifted = 3
 
 /** What every rule and every method comes to, in numbers. Analysis and questions work on these. */
 export interface Judged {
@@ -91,7 +84,7 @@ export function judge(policy: Policy, possible: Possible): Judged {
     const state = holds(compiled.when, possible)
     if (state === 0) continue
     if (compiled.lifts.some(({ when }) => holds(when, possible) === 2)) {
-      status[place] = lifted
+      status[place] = isLifted
       continue
     }
     status[place] = state
@@ -113,11 +106,11 @@ function effectsOf({ rule, due, scheme }: CompiledRule, certain: boolean, possib
   if (rule.then === 'allow') effects = certain && !isOpen(possible[scheme]!) ? effect.allows : effect.mayAllow
   else if (rule.then === 'refuse') effects = certain ? effect.refuses : effect.hangs
   else if (rule.then === 'refer') effects = certain ? effect.refers : effect.hangs
-  for (const { obligation, met } of due) {
+  for (const { words, met } of due) {
     const isUnmet = holds(met, possible) === 0
     if (isUnmet && rule.unmet)
       effects |= !certain ? effect.hangs : rule.unmet === 'refuse' ? effect.refuses : effect.refers
-    else effects |= effect.due | (isUnmet && obligation.phase === 'before' ? effect.late : 0)
+    else effects |= effect.due | (isUnmet && words.phase === 'before' ? effect.late : 0)
   }
   return effects
 }
@@ -162,7 +155,9 @@ const isUsable = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method
 /** What the person is told to do about one method: what the answer to a question may change. */
 export type Told = Pick<MethodDecision, 'method' | 'outcome' | 'obligations' | 'limits' | 'referTo' | 'needs' | 'ask'>
 
-/** The rules that apply to a method and those among them that brought its outcome about. */
+const nothing: Told['needs'] = []
+
+/** The rules that apply to a method, and those among them that brought its outcome about. */
 function rulesFor(policy: Policy, judged: Judged, method: number) {
   const effects = judged.ofMethod[method]!
   const outcome = outcomeOf(effects)
@@ -171,27 +166,34 @@ function rulesFor(policy: Policy, judged: Judged, method: number) {
   return { outcome, applying, decisive: applying.filter(({ place }) => judged.ofRule[place]! & mask) }
 }
 
-export function tell(policy: Policy, judged: Judged, possible: Possible, method: number): Told {
-  const { outcome, applying, decisive } = rulesFor(policy, judged, method)
-  const told = {
-    method: policy.methods[method]!,
-    outcome,
-    limits: {},
-    obligations: [],
-    referTo: [],
-    needs: [],
-    ask: [],
-  }
-  if (outcome === 'BLOCK') return { ...told, ask: askAbout(policy, decisive) }
+export function tell(
+  policy: Policy,
+  judged: Judged,
+  possible: Possible,
+  place: number,
+  rules = rulesFor(policy, judged, place),
+): Told {
+  const { outcome, applying, decisive } = rules
+  const method = policy.methods[place]!
+  if (outcome === 'BLOCK')
+    return {
+      method,
+      outcome,
+      limits: {},
+      obligations: [],
+      referTo: nothing,
+      needs: nothing,
+      ask: askAbout(policy, decisive),
+    }
   const due = { obligations: obligationsOf(applying, judged, possible), limits: limitsOf(policy, applying) }
-  if (outcome !== 'REFER') return { ...told, ...due }
-  const open = decisive.filter(({ place }) => !(judged.ofRule[place]! & effect.refers))
+  if (outcome !== 'REFER') return { method, outcome, ...due, referTo: nothing, needs: nothing, ask: nothing }
+  const refers = ({ place: at }: CompiledRule) => judged.ofRule[at]! & effect.refers
+  const referTo = unique(decisive.flatMap((each) => (refers(each) ? each.rule.referTo! : [])))
+  const open = decisive.filter((each) => !refers(each))
   const needs = openFacts(policy, open, possible)
-  const referTo = unique(
-    decisive.filter(({ place }) => judged.ofRule[place]! & effect.refers).map(({ rule }) => rule.referTo!),
-  )
   return {
-    ...told,
+    method,
+    outcome,
     ...due,
     referTo,
     needs,
@@ -201,17 +203,24 @@ export function tell(policy: Policy, judged: Judged, possible: Possible, method:
 
 /** The same with its reasons in words. */
 function describe(policy: Policy, judged: Judged, possible: Possible, method: number): MethodDecision {
-  const { outcome, applying, decisive } = rulesFor(policy, judged, method)
-  const told = tell(policy, judged, possible, method)
-  const liftedRules = policy.rulesOf[method]!.filter(({ place }) => judged.status[place] === lifted)
+  const rules = rulesFor(policy, judged, method)
+  const { outcome, applying, decisive } = rules
+  const told = tell(policy, judged, possible, method, rules)
+  const unsure =
+    told.needs.length > 0 ? unique(decisive.flatMap(({ rulebook }) => policy.unsure.get(rulebook) ?? [])) : []
+  const lifted = policy.rulesOf[method]!.filter(({ place }) => judged.status[place] === isLifted)
   return {
     ...told,
     byRulebook: byRulebook(policy, judged, applying),
     silent: !isSpokenOf(judged.ofMethod[method]!),
     reasons: [
-      ...decisive.map((compiled) => reasonOf(compiled, judged)),
-      ...(told.needs.length > 0 ? notSure(policy, decisive) : []),
-      ...liftedRules.map((compiled) => reasonOf(compiled, judged)),
+      ...decisive.map(({ face, place }): Reason => ({
+        ...face,
+        effect: wordFor(judged.ofRule[place]!),
+        certain: judged.status[place] === 2,
+      })),
+      ...unsure.map(({ face }): Reason => ({ ...face, effect: 'refers', certain: true })),
+      ...lifted.map(({ face }): Reason => ({ ...face, effect: 'lifted', certain: true })),
     ],
     instead: outcome === 'BLOCK' ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
   }
@@ -224,30 +233,12 @@ function decisiveFor(outcome: OutcomeWord, effects: number): number {
   return effect.allows | effect.due
 }
 
-const unique = (words: string[]) => [...new Set(words)]
+const unique = <T>(values: T[]): T[] => (values.length < 2 ? values : [...new Set(values)])
 
-function reasonOf({ rule, rulebook, lifts, place }: CompiledRule, judged: Judged): Reason {
-  const effects = judged.ofRule[place]!
-  const word =
-    effects & effect.refuses
-      ? 'refuses'
-      : effects & effect.refers
-        ? 'refers'
-        : effects & (effect.allows | effect.mayAllow)
-          ? 'allows'
-          : effects & effect.due
-            ? 'requires'
-            : 'refuses'
-  return {
-    rulebook: rulebook.id,
-    rule: rule.id,
-    title: rule.title,
-    effect: judged.status[place] === lifted ? 'lifted' : word,
-    strength: rule.strength,
-    clauses: rule.clauses,
-    liftedBy: unique(lifts.map(({ role }) => role)),
-    certain: judged.status[place] === 2,
-  }
+function wordFor(effects: number): Reason['effect'] {
+  if (effects & effect.refers) return 'refers'
+  if (effects & (effect.refuses | effect.hangs)) return 'refuses'
+  return effects & (effect.allows | effect.mayAllow) ? 'allows' : 'requires'
 }
 
 /** Facts not known on which these rules hang, in the order of a person's thinking. */
@@ -268,32 +259,9 @@ function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): st
     .map(({ id }) => id)
 }
 
-const notSureRule = (rulebook: CompiledRule['rulebook']) => rulebook.rules.find(({ when }) => when === 'not-sure')
-
-function notSure(policy: Policy, decisive: CompiledRule[]): Reason[] {
-  return policy.rulebooks
-    .filter((rulebook) => decisive.some((each) => each.rulebook === rulebook))
-    .flatMap((rulebook) => {
-      const rule = notSureRule(rulebook)
-      if (!rule) return []
-      return [
-        {
-          rulebook: rulebook.id,
-          rule: rule.id,
-          title: rule.title,
-          effect: 'refers',
-          strength: rule.strength,
-          clauses: rule.clauses,
-          liftedBy: [],
-          certain: true,
-        },
-      ]
-    })
-}
-
-function roleFor(policy: Policy, fact: string, decisive: CompiledRule[]): string {
-  const { rulebook } = decisive[0]!
-  return policy.vocabulary.facts.get(fact)!.notSure ?? notSureRule(rulebook)?.referTo ?? rulebook.ask
+function roleFor(policy: Policy, fact: string, [first]: CompiledRule[]): string {
+  const { rulebook } = first!
+  return policy.vocabulary.facts.get(fact)!.notSure ?? policy.unsure.get(rulebook)?.rule.referTo ?? rulebook.ask
 }
 
 /** Whom a refusal is taken to: what no role can lift comes first, since lifting the rest would not help. */
@@ -304,32 +272,32 @@ function askAbout(policy: Policy, decisive: CompiledRule[]): string[] {
 }
 
 function byRulebook(policy: Policy, judged: Judged, applying: CompiledRule[]): Record<string, OutcomeWord> {
-  const effects = Object.fromEntries(policy.rulebooks.map(({ id }) => [id, 0]))
-  for (const { rulebook, place } of applying) effects[rulebook.id]! |= judged.ofRule[place]!
-  return Object.fromEntries(Object.entries(effects).map(([id, sum]) => [id, outcomeIn(sum)]))
+  const words: Record<string, OutcomeWord> = {}
+  for (const rulebook of policy.rulebooks) {
+    let effects = 0
+    for (const rule of applying) if (rule.rulebook === rulebook) effects |= judged.ofRule[rule.place]!
+    words[rulebook.id] = outcomeIn(effects)
+  }
+  return words
 }
 
 /** The union of what all rules require. Where several rules ask the same, it is met only if it is met for each. */
 function obligationsOf(applying: CompiledRule[], judged: Judged, possible: Possible): Due[] {
-  const all = new Map<string, Due>()
-  for (const { rule, due, place } of applying)
-    for (const { id, obligation, met } of due) {
-      const state = holds(met, possible)
-      const before = all.get(id)
-      const isMet = state === 0 || before?.met === false ? false : state === 1 || before?.met === null ? null : true
-      const certain = judged.status[place] === 2 || (before?.certain ?? false)
-      const clauses = unique([...(before?.clauses ?? []), ...rule.clauses.map((clause) => clause.id)])
-      all.set(id, {
-        id,
-        phase: obligation.phase,
-        says: obligation.says,
-        record: obligation.record,
-        met: isMet,
-        certain,
-        clauses,
-      })
+  const all: Due[] = []
+  for (const { face, due, place } of applying)
+    for (const { words, met } of due) {
+      const isCertain = judged.status[place] === 2
+      const state = [false, null, true][holds(met, possible)]!
+      const clauses = face.clauses.map(({ id }) => id)
+      const before = all.find(({ id }) => id === words.id)
+      if (!before) all.push({ ...words, met: state, certain: isCertain, clauses })
+      else {
+        before.met = before.met === false || state === false ? false : before.met && state
+        before.certain ||= isCertain
+        before.clauses = unique([...before.clauses, ...clauses])
+      }
     }
-  return [...all.values()].toSorted((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase))
+  return all.sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase))
 }
 
 const phases: Phase[] = ['before', 'at', 'after', 'end']
@@ -363,14 +331,16 @@ export function decide(policy: Policy, facts: unknown): Outcome<Decision> {
   const order = [...judged.rank.keys()].toSorted((a, b) => judged.rank[a]! - judged.rank[b]!)
   const methods: Record<string, MethodDecision> = {}
   for (const method of order) methods[policy.methods[method]!] = describe(policy, judged, possible.value, method)
-  const [first] = order.map((method) => methods[policy.methods[method]!]!)
-  const usable = order.filter((method) => isUsable(judged, method)).map((method) => policy.methods[method]!)
+  const names = order.map((method) => policy.methods[method]!)
+  const first = methods[names[0]!]!
   return ok({
-    outcome: first!.outcome,
-    recommended: usable.filter((method) => policy.offered.includes(method)),
-    order: order.map((method) => policy.methods[method]!),
+    outcome: first.outcome,
+    recommended: order
+      .filter((method) => policy.isOffered[method] && isUsable(judged, method))
+      .map((method) => policy.methods[method]!),
+    order: names,
     methods,
-    ask: usable.length > 0 ? [] : first!.ask,
+    ask: first.ask,
     rulebooks: policy.rulebooks.map(({ id, version }) => ({ id, version })),
   })
 }

@@ -74,7 +74,7 @@ export function answerText(told: Told, named: boolean): string {
   const { outcome, method, obligations, limits, ask } = told
   if (outcome === 'ALLOW' || outcome === 'ALLOW_WITH') {
     const due = obligations.map(({ id, met, certain }) => `${id} ${met} ${certain}`).toSorted()
-    return JSON.stringify([outcome, method, due, Object.entries(limits).toSorted()])
+    return JSON.stringify([outcome, method, due, Object.entries(limits).map(String).toSorted()])
   }
   return JSON.stringify([outcome, named && method, ask.toSorted()])
 }

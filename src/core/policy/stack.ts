@@ -23,7 +23,16 @@ export interface CompiledFact {
   kinds: number[]
 }
 
+/** A rule as a reason shows it. */
+export interface Face extends Pick<Rule, 'title' | 'strength' | 'clauses'> {
+  rulebook: string
+  rule: string
+  /** Roles that may lift it, or did. */
+  liftedBy: string[]
+}
+
 export interface CompiledRule {
+  face: Face
   /** Its place in `Policy.rules`. */
   place: number
   rule: Rule
@@ -31,7 +40,7 @@ export interface CompiledRule {
   when: Group[]
   lifts: { role: string; when: Group[] }[]
   /** `met` is unset where no fact says so. */
-  due: { id: string; obligation: Obligation; met: Group[] | undefined }[]
+  due: { words: Omit<Obligation, 'metWhen'> & { id: string }; met: Group[] | undefined }[]
   /** Places of its methods in `Policy.methods`. */
   methods: number[]
   /** The place of its rulebook's classification: what a rulebook allows, it allows once that is known. */
@@ -48,8 +57,11 @@ export interface Policy {
   offered: string[]
   isOffered: boolean[]
   facts: CompiledFact[]
+  placeOf: Map<string, number>
   methods: string[]
   rules: CompiledRule[]
+  /** The rule of each rulebook for what nobody knows. */
+  unsure: Map<Rulebook, { rule: Rule; face: Face }>
   /** For each method, the rules about it. */
   rulesOf: CompiledRule[][]
   implications: { fact: number; bits: number; then: Group; because: string }[]
@@ -85,8 +97,16 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
     offered: [...offered],
     isOffered: methods.map((method) => offered.includes(method)),
     facts,
+    placeOf: new Map(facts.map(({ id }, place) => [id, place])),
     methods,
     rules,
+    unsure: new Map(
+      rulebooks.flatMap((rulebook) =>
+        rulebook.rules.flatMap((rule) =>
+          rule.when === 'not-sure' ? [[rulebook, { rule, face: faceOf(rule, rulebook) }]] : [],
+        ),
+      ),
+    ),
     rulesOf: methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place))),
     implications,
   }
@@ -154,6 +174,17 @@ function groups(
   })
 }
 
+function faceOf({ id, title, strength, clauses, liftedBy }: Rule, rulebook: Rulebook): Face {
+  return {
+    rulebook: rulebook.id,
+    rule: id,
+    title,
+    strength,
+    clauses,
+    liftedBy: [...new Set(liftedBy.map(({ role }) => role))],
+  }
+}
+
 function compileRule(
   rule: Rule,
   when: Condition,
@@ -170,11 +201,12 @@ function compileRule(
     const compiled = {
       rule,
       rulebook,
+      face: faceOf(rule, rulebook),
       when: groups(scoped, facts, parameters, methods[0]),
       lifts: rule.liftedBy.map((lift) => ({ role: lift.role, when: groups(lift.when, facts, parameters) })),
       due: rule.require.map((id) => {
-        const obligation = vocabulary.obligations.get(id)!
-        return { id, obligation, met: obligation.metWhen && groups(obligation.metWhen, facts, parameters) }
+        const { metWhen, ...words } = vocabulary.obligations.get(id)!
+        return { words: { id, ...words }, met: metWhen && groups(metWhen, facts, parameters) }
       }),
       methods: methods.map((method) => all.indexOf(method)),
       scheme: facts.findIndex(({ id }) => id === rulebook.scheme),
@@ -246,7 +278,7 @@ export function possibleIn(policy: Policy, facts: unknown): Outcome<Possible> {
   const possible = Int32Array.from(policy.facts, ({ all }) => all)
   const wrong: Record<string, string> = {}
   for (const [id, value] of Object.entries(facts)) {
-    const place = policy.facts.findIndex((fact) => fact.id === id)
+    const place = policy.placeOf.get(id) ?? -1
     const fact = policy.facts[place]
     if (value === undefined) continue
     const bits = fact && (fact.fact.type === 'quantity' ? intervalBits(fact, value) : fact.bits.get(value))
