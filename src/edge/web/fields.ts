@@ -1,5 +1,6 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { parseAddress } from '#core/kit/address'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 
@@ -40,13 +41,7 @@ export const day = (title: string) =>
   })
 
 export const email = (title = 'an email address') =>
-  Type.String({
-    title,
-    minLength: 3,
-    maxLength: limits.emailCharacters,
-    pattern: '^[^\\s@<>"(),:;\\\\\\[\\]]+@[^\\s@<>"(),:;\\\\\\[\\]]+\\.[^\\s@<>"(),:;\\\\\\[\\]]+$',
-    wrong: 'Enter an email address in the correct format, like name@example.com',
-  })
+  Type.String({ title, maxLength: limits.emailCharacters, isAddress: true })
 
 export const telephone = (title = 'a telephone number') =>
   Type.String({
@@ -82,6 +77,7 @@ interface FieldSchema extends Words {
   title?: string
   type?: string
   enum?: unknown[]
+  isAddress?: boolean
 }
 
 const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1)
@@ -129,6 +125,17 @@ const isRealDay = (value: string) => {
   return !Number.isNaN(at.valueOf()) && at.toISOString().startsWith(value)
 }
 
+/** What is wrong with a field's value, as a sentence, or undefined. */
+function wrongWords(property: FieldSchema, value: unknown): string | undefined {
+  // Half a character can be neither kept nor put into the register.
+  if (!isWellFormed(value)) return sentence(property, 'pattern', {}, value)
+  const first = Value.Errors(property as TSchema, value)[0]
+  if (first) return sentence(property, first.keyword, first.params as { limit?: number }, value)
+  if (property.wrong?.includes('a real date') && !isRealDay(written(value))) return property.wrong
+  const address = property.isAddress ? parseAddress(written(value)) : ok()
+  return address.ok ? undefined : address.problem.detail
+}
+
 /**
  * The body as the schema describes it, or `form-incomplete` with a sentence for each field that is wrong.
  */
@@ -149,11 +156,8 @@ export function check<T extends TSchema>(schema: T, body: unknown): Outcome<Stat
       if (!isOptional) wrong[name] = sentence(property, 'required', {}, undefined)
       continue
     }
-    const first = Value.Errors(property as TSchema, value)[0]
-    // Half a character can be neither kept nor put into the register.
-    if (!isWellFormed(value)) wrong[name] = sentence(property, 'pattern', {}, value)
-    else if (first) wrong[name] = sentence(property, first.keyword, first.params as { limit?: number }, value)
-    else if (property.wrong?.includes('a real date') && !isRealDay(written(value))) wrong[name] = property.wrong
+    const words = wrongWords(property, value)
+    if (words) wrong[name] = words
   }
   return Object.keys(wrong).length > 0 ? fail('form-incomplete', { fields: wrong }) : ok(given as Static<T>)
 }
