@@ -43,15 +43,12 @@ export const limits = {
   partSizeBytes: 8 * 1024 * 1024,
   parcelDays: 14,
   parcelDaysMax: 28,
-  parcelBytes: 2 ** 44,
-  parcelFiles: 1_000_000,
-  parcelParts: 2_097_152,
+  parcelBytes: 2 ** 40,
   parcelLocks: 60,
   senderLocks: 10,
-  lockBytes: 16 * 1024,
-  manifestBytes: 512 * 1024 * 1024,
-  completionBytes: 160 * 1024 * 1024,
+  completionBytes: 20 * 1024 * 1024,
   linkFailures: 20,
+  statementCharacters: 20_000,
   sealingHours: 48,
   firstReminderDays: 2,
   lastReminderDays: 3,
@@ -64,6 +61,7 @@ export const limits = {
   recentPeople: 6,
   directoryResults: 12,
   timelineEvents: 500,
+  organisationChoices: 300,
 
   // The sealed formats (core/seal)
   partSizeBytesMax: 64 * 1024 * 1024,
@@ -71,7 +69,7 @@ export const limits = {
   parcelEntriesMax: 200_000,
   entryPathBytes: 1_024,
   entryNameBytes: 255,
-  manifestBytes: 128 * 1024 * 1024,
+  manifestBytes: 64 * 1024 * 1024,
   lockBytes: 16 * 1024,
   ageHeaderBytes: 64 * 1024,
   scryptLogN: 15,
@@ -80,6 +78,7 @@ export const limits = {
   checkpointCharacters: 10_000,
 
   // Register
+  keeperRestMs: 1_000,
   leafBytes: 4 * 1024,
   eventNameCharacters: 60,
   eventBodyBytes: 32 * 1024,

@@ -103,7 +103,7 @@ export class ByteReader {
 
   /** The next `count` bytes without taking them; fewer only at the end. */
   async peek(count: number): Promise<Uint8Array> {
-    const parts = [this.#held]
+    const parts = this.#held.length > 0 ? [this.#held] : []
     let held = this.#held.length
     while (held < count) {
       const { done, value } = await this.#pieces.next()
@@ -111,7 +111,8 @@ export class ByteReader {
       parts.push(value)
       held += value.length
     }
-    if (parts.length > 1) this.#held = concat(...parts)
+    if (parts.length === 1) this.#held = parts[0]!
+    else if (parts.length > 1) this.#held = concat(...parts)
     return this.#held.subarray(0, count)
   }
 
@@ -147,14 +148,14 @@ export class ByteReader {
   }
 }
 
-/** All bytes of a flow as one array, or undefined when there are more than `limitBytes`. */
-export async function wholeOf(flow: ByteFlow, limitBytes: number): Promise<Bytes | undefined> {
+/** All bytes of a flow as one array. For flows whose size is limited already. */
+export async function wholeOf(flow: ByteFlow): Promise<Bytes> {
   const parts: Uint8Array[] = []
-  let size = 0
-  for await (const piece of piecesOf(flow)) {
-    size += piece.length
-    if (size > limitBytes) return undefined
-    parts.push(piece)
-  }
+  for await (const piece of piecesOf(flow)) parts.push(piece)
   return concat(...parts)
+}
+
+/** One array as a flow. */
+export async function* flowOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }

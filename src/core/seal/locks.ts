@@ -6,7 +6,7 @@ import { fromBase64, fromUtf8, toBase64, utf8 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, ok, ProblemError, type Outcome } from '#core/kit/outcome'
 import { openAge, sealWhole, type Secret } from '#core/seal/age-file'
-import { piecesOf, wholeOf } from '#core/seal/flow'
+import { flowOf, wholeOf } from '#core/seal/flow'
 import { newUuid } from '#core/seal/parcel'
 import { readPhrase } from '#core/seal/passphrase'
 import { receiptKey, type ReceiptKey } from '#core/seal/receipt-key'
@@ -118,12 +118,11 @@ export async function openLock(
   if (age.length > limits.lockBytes) return fail('lock-malformed')
   const read = 'phrase' in secret ? readPhrase(secret.phrase) : undefined
   if (read && !read.ok) return read
-  const opened = await openAge(piecesOf(oneOf(age)), read ? { phrase: read.value } : secret, tools)
+  const opened = await openAge(flowOf(age), read ? { phrase: read.value } : secret, tools)
   if (!opened.ok) return opened
-  const plain = await asOutcome(wholeOf(opened.value.plain, limits.lockBytes))
+  const plain = await asOutcome(wholeOf(opened.value.plain))
   if (!plain.ok) return plain
-  const lines = plain.value && readLockText(plain.value)
-  if (!lines) return fail('lock-malformed')
+  const lines = readLockText(plain.value)
   if (!lines.ok) return lines
   const { seed, ...lock } = lines.value
   if (lock.parcelId !== asked.parcelId) return fail('lock-other-parcel')
@@ -132,10 +131,6 @@ export async function openLock(
   const stanza = lock.kind === 'passphrase' ? 'scrypt' : stanzaFor(pq)
   if (opened.value.stanzas.length !== 1 || opened.value.stanzas[0] !== stanza) return fail('keys-mixed')
   return ok({ ...lock, pq, receipt: receiptKey(fromBase64(seed)) })
-}
-
-async function* oneOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
 
 /** The outcome of something that says by ProblemError what is wrong. */

@@ -3,15 +3,15 @@ import { limits } from '#core/kit/limits'
 import { assert, fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
 import { nonceBytes, openAge, openPrefix, type OpenedAge } from '#core/seal/age-file'
-import { blocksOf, ByteReader, mapInOrder, wholeOf, type ByteFlow } from '#core/seal/flow'
+import { blocksOf, ByteReader, flowOf, mapInOrder, wholeOf, type ByteFlow } from '#core/seal/flow'
 import { asOutcome, stanzaFor, type OpenedLock } from '#core/seal/locks'
 import { parcelRoot, parseManifest, type Manifest } from '#core/seal/parcel'
 import { statementBytes, statementText, type ReceiptStatement, type Sign } from '#core/seal/receipt-key'
 import { chunkBytes, openPayload, sealedChunkBytes, sealedSize } from '#core/seal/stream'
 import {
   entryBytes,
-  entryHeader,
   expectHeader,
+  headerSize,
   layout,
   readTar,
   type IndexEntry,
@@ -59,7 +59,7 @@ export interface OpenedParcel {
 /**
  * Opens a parcel whose lock is open: checks that lock, manifest and parcel belong together, and reads the manifest.
  *
- * @returns the parcel; or `lock-other-manifest`, `manifest-other-parcel`, `keys-mixed`, or a problem of `parseManifest`
+ * @returns the parcel; or `lock-other-manifest`, `manifest-other-parcel`, `keys-mixed`, `manifest-too-large`, or a problem of `parseManifest`
  */
 export async function openParcel({
   lock,
@@ -67,12 +67,12 @@ export async function openParcel({
   fetchContent,
   tools,
 }: OpenRequest): Promise<Outcome<OpenedParcel>> {
+  if (manifestAge.length > limits.manifestBytes) return fail('manifest-too-large')
   if (toHex(await tools.sha256(manifestAge)) !== lock.manifestSha256) return fail('lock-other-manifest')
-  const opened = await openAge(only(manifestAge), { identity: lock.parcelIdentity }, tools)
+  const opened = await openAge(flowOf(manifestAge), { identity: lock.parcelIdentity }, tools)
   if (!opened.ok) return opened.problem.slug === 'sealed-for-another' ? fail('manifest-other-parcel') : opened
-  const plain = await asOutcome(wholeOf(opened.value.plain, limits.manifestBytes))
+  const plain = await asOutcome(wholeOf(opened.value.plain))
   if (!plain.ok) return plain
-  if (!plain.value) return fail('manifest-too-large')
   const parsed = parseManifest(plain.value)
   if (!parsed.ok) return parsed
   const manifest = parsed.value
@@ -105,10 +105,6 @@ interface Content {
   onVerified: (place: number) => void
 }
 
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
-}
-
 /** Exactly one recipient, of the parcel's strength: a second one could be somebody else, or weaker. */
 const isOnly = (stanzas: string[], pq: boolean): boolean => stanzas.length === 1 && stanzas[0] === stanzaFor(pq)
 
@@ -130,7 +126,7 @@ function checkedParts(content: Content, sealed: ByteFlow): AsyncGenerator<Bytes>
     if (isLast && place < manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-truncated' })
     const sha256 = toHex(await tools.sha256(bytes))
     if (sha256 === manifest.parts[n]) return bytes
-    if (n === 0) await contentPrefix(content, new ByteReader(only(bytes)))
+    if (n === 0) await contentPrefix(content, new ByteReader(flowOf(bytes)))
     throw new ProblemError({ slug: manifest.parts.includes(sha256) ? 'content-reordered' : 'content-altered' })
   })
 }
@@ -171,7 +167,7 @@ async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8A
   )
   const { prefixBytes, streamKey } = await contentPrefix(content, prefixReader)
   await prefixReader.close()
-  const startBytes = entry.offset - entryHeader(entry).length
+  const startBytes = entry.offset - headerSize(entry)
   const first = Math.floor(startBytes / chunkBytes)
   const beyond = Math.ceil((entry.offset + entry.sizeBytes) / chunkBytes)
   const end = Math.min(prefixBytes + beyond * sealedChunkBytes, manifest.contentSizeBytes)

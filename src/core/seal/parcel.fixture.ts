@@ -104,7 +104,7 @@ export async function contentsOf(parcel: OpenedParcel): Promise<Map<string, stri
 
 /** The SHA-256 of all bytes of a flow. */
 export async function sha256Of(flow: ByteFlow): Promise<string> {
-  return toHex(await ownTools.sha256((await wholeOf(flow, Infinity))!))
+  return toHex(await ownTools.sha256(await wholeOf(flow)))
 }
 
 /** A lock for a fresh age key, and the key. */

@@ -148,8 +148,8 @@ async function sealContent(request: SealRequest, begun: BegunSealing, totalBytes
 async function closeParcel(request: SealRequest, parcelIdentity: string, content: Content): Promise<SealedParcel> {
   const { parcelId, pq, partSizeBytes, details, tools } = request
   const plain = manifestBytes({ version: 1, parcelId, pq, partSizeBytes, ...details, ...content })
-  if (plain.length > limits.manifestBytes) throw new ProblemError({ slug: 'manifest-too-large' })
   const manifestAge = await sealWhole(plain, { recipient: await recipientOf(parcelIdentity) })
+  if (manifestAge.length > limits.manifestBytes) throw new ProblemError({ slug: 'manifest-too-large' })
   const manifestSha256 = toHex(await tools.sha256(manifestAge))
   const locks: SealedLock[] = []
   for (const lock of request.locks) {

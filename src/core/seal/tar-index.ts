@@ -22,10 +22,10 @@ type Measured = Pick<IndexEntry, 'path' | 'type' | 'sizeBytes' | 'modifiedSecond
 
 const blockBytes = 512
 const endBytes = 2 * blockBytes
-const octalSizeMax = 8 ** 11 - 1
 
-/** The latest time a tar header can say. */
-export const modifiedSecondsMax = 8 ** 11 - 1
+/** The largest size, and the latest time, that eleven octal digits can say. */
+const octalMax = 8 ** 11 - 1
+export const modifiedSecondsMax = octalMax
 
 const padding = (sizeBytes: number): number => -sizeBytes & 511 || 0
 
@@ -35,18 +35,30 @@ const padding = (sizeBytes: number): number => -sizeBytes & 511 || 0
  *
  * @source POSIX.1-2024 pax interchange format; pax records `path` and `size` only where ustar cannot say them
  */
-export function entryHeader({ path, type, sizeBytes, modifiedSeconds }: Measured): Bytes {
-  const name = type === 'folder' ? `${path}/` : path
-  const records: string[] = []
-  const isPlain = /^[\x20-\x7e]{1,100}$/.test(name)
-  if (!isPlain) records.push(paxRecord('path', name))
-  if (sizeBytes > octalSizeMax) records.push(paxRecord('size', String(sizeBytes)))
-  const short = isPlain ? name : name.replace(/[^\x20-\x7e]/gu, '_').slice(0, 100)
-  const flag = type === 'folder' ? '5' : '0'
-  const header = block(short, flag, sizeBytes > octalSizeMax ? 0 : sizeBytes, modifiedSeconds)
-  if (records.length === 0) return header
-  const pax = utf8(records.join(''))
+export function entryHeader(entry: Measured): Bytes {
+  const { type, sizeBytes, modifiedSeconds } = entry
+  const name = tarName(entry)
+  const pax = utf8(paxRecords(entry))
+  const short = isPlain(name) ? name : name.replace(/[^\x20-\x7e]/gu, '_').slice(0, 100)
+  const header = block(short, type === 'folder' ? '5' : '0', sizeBytes > octalMax ? 0 : sizeBytes, modifiedSeconds)
+  if (pax.length === 0) return header
   return concat(block('PaxHeader', 'x', pax.length, modifiedSeconds), pax, new Uint8Array(padding(pax.length)), header)
+}
+
+const tarName = ({ path, type }: Measured): string => (type === 'folder' ? `${path}/` : path)
+const isPlain = (name: string): boolean => /^[\x20-\x7e]{1,100}$/.test(name)
+
+/** What the old header has no room for. */
+function paxRecords(entry: Measured): string {
+  const name = tarName(entry)
+  const path = isPlain(name) ? '' : paxRecord('path', name)
+  return entry.sizeBytes > octalMax ? path + paxRecord('size', String(entry.sizeBytes)) : path
+}
+
+/** The size of an entry's header blocks. */
+export function headerSize(entry: Measured): number {
+  const paxBytes = utf8(paxRecords(entry)).length
+  return paxBytes === 0 ? blockBytes : 2 * blockBytes + paxBytes + padding(paxBytes)
 }
 
 function block(name: string, flag: string, sizeBytes: number, modifiedSeconds: number): Bytes {
@@ -79,7 +91,7 @@ function paxRecord(key: string, value: string): string {
 export function layout(entries: readonly Measured[]): { offsets: number[]; sizeBytes: number } {
   let at = 0
   const offsets = entries.map((entry) => {
-    const offset = at + entryHeader(entry).length
+    const offset = at + headerSize(entry)
     at = offset + entry.sizeBytes + padding(entry.sizeBytes)
     return offset
   })
