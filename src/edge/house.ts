@@ -1,7 +1,5 @@
-import type { Rulebook } from '#core/policy/rulebook'
-import type { Vocabulary } from '#core/policy/vocabulary'
+import type { Policy } from '#core/policy/stack'
 import type { Blobs } from '#edge/blobs/blobs'
-import type { Jobs } from '#edge/jobs/runner'
 import type { Keeper } from '#edge/keeper/keeper'
 import type { Keyring } from '#edge/keyring'
 import type { Db } from '#edge/store/database'
@@ -31,10 +29,10 @@ export interface House {
   config: Config
   db: Db
   blobs: Blobs
-  jobs: Jobs
   keeper: Keeper
   keyring: Keyring
-  vocabulary: Vocabulary
-  rulebooks: Rulebook[]
+  /** The organisation's rulebooks, stacked, and which they are. */
+  policy: Policy
+  rulebookVersions: { id: string; version: string; sha256: string }[]
   now(): Date
 }

@@ -42,6 +42,9 @@ export const problems = {
   'link-locked': { status: 429, title: 'This link is locked after too many wrong tries', next: 'Ask the sender to send you a new one.' },
   'acknowledge-first': { status: 403, title: 'Read the purpose, limits and handling first', next: 'Open the parcel’s page and confirm all three.' },
   'statement-wrong': { status: 422, title: 'The receipt could not be checked', next: 'Open the parcel again from its page.' },
+  'lock-key-destroyed': { status: 410, title: 'This parcel can no longer be opened', next: 'Ask the sender to send it again.' },
+  'not-disclosed': { status: 422, title: 'Nothing may be told to anyone else', next: 'Try again later, or choose another way. Leave no message.' },
+  'setting-wrong': { status: 422, title: 'A setting is not right', next: 'Change it, then start again.' },
   'range-wrong': { status: 416, title: 'This part of the parcel does not exist', next: 'Ask for a range inside the content.' },
   'unavailable': { status: 503, title: 'Safehand cannot do this just now', next: 'Try again in a few minutes. Nothing has been lost.' },
 

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -106,11 +107,11 @@ async function endOrphan(pid: number, dataFolder: string): Promise<void> {
 /** Makes the cluster in a folder of its own and renames it when complete: a start cut short leaves no half cluster. */
 async function initialise(place: Place): Promise<void> {
   for (const name of await readdir(place.folder)) {
-    const maker = /^data\.unfinished-(\d+)$/.exec(name)?.[1]
+    const maker = /^data\.unfinished-(\d+)-/.exec(name)?.[1]
     if (maker && !isAlive(Number(maker))) await rm(join(place.folder, name), { recursive: true, force: true })
   }
   if (await stat(join(place.dataFolder, 'PG_VERSION')).catch(() => null)) return
-  const unfinished = join(place.folder, `data.unfinished-${process.pid}`)
+  const unfinished = join(place.folder, `data.unfinished-${process.pid}-${randomUUID()}`)
   await makePrivate(unfinished, place.account)
   const locale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C', '--encoding=UTF8']
   const folder = await seenAs(place, unfinished)

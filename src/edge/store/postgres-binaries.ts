@@ -1,4 +1,5 @@
 import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { canReach, type Account } from '#edge/store/system-account'
@@ -37,7 +38,7 @@ export async function prepareBinaries(account: Account | null, copyFolder: strin
   const copy = join(home, `postgres-${version}`)
   if (!(await exists(copy))) {
     // Renamed when complete, so that a copy cut short is never run.
-    const unfinished = `${copy}.unfinished-${process.pid}`
+    const unfinished = `${copy}.unfinished-${randomUUID()}`
     await mkdir(unfinished, { recursive: true })
     await cp(native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true })
     await makeLinks(unfinished)

@@ -161,9 +161,11 @@ interface TransfersTable {
   recipientKind: string | null
   purposeWords: string | null
   limitsWords: string | null
+  informationWords: string | null
   caseReference: string | null
   deadlineOn: Day | null
   method: string | null
+  availableDays: number | null
   decisionId: string | null
   createdAt: Date
   sentAt: Date | null
@@ -202,7 +204,7 @@ interface RecipientsTable {
   notForMeAt: Date | null
   withdrawnAt: Date | null
   failures: Generated<number>
-  chased: Generated<number>
+  chased: Generated<string[]>
   remindAt: Date | null
   sealedEventId: string | null
   receiptEventId: string | null

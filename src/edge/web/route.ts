@@ -107,6 +107,8 @@ export interface Raw {
   body?: TSchema
   /** Takes the body as a stream; `limitBytes` is refused with 413 before it is read. */
   streamBytes?: number
+  /** Room for a JSON body larger than a form's. */
+  bodyBytes?: number
   handle(visit: Visit, request: FastifyRequest, reply: FastifyReply): Promise<Outcome<unknown>>
 }
 
@@ -117,10 +119,15 @@ export const action = <S extends TObject, R>(route: Omit<Action<S, R>, 'kind'>):
   ({ kind: 'action', ...route }) as unknown as Action
 export const raw = (route: Omit<Raw, 'kind'>): Raw => ({ kind: 'raw', ...route })
 
+/** Where a page or a form is under the API. */
+export const apiPath = (path: string): string => (path === '/' ? '/api/home' : `/api${path}`)
+
 /** What a feature shows on a transfer's page: a view with its model, or nothing. */
 export interface Panel {
+  /** The template, such as `parcels/views/panel`. */
   view: string
   model: Record<string, unknown>
+  islands?: string[]
 }
 
 /** One thing that waits for a person, shown on the home page. */

@@ -8,7 +8,7 @@ import type { Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
-import type { Action, Model, Raw, Route, Screen, Visit } from '#edge/web/route'
+import { apiPath, type Action, type Model, type Raw, type Route, type Screen, type Visit } from '#edge/web/route'
 import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
 import { makeRenderer, type Render } from '#shell/web/pages'
 import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
@@ -96,6 +96,7 @@ export async function buildApp(
   const show = async (route: Screen, visit: Visit, request: FastifyRequest, reply: FastifyReply, more: Record<string, unknown> = {}) => {
     const model = await route.load(visit)
     if (!model.ok) return answer(request, reply, model.problem)
+    reply.seals = model.value.seals === true
     const html = render(route.view, { values: {}, errors: {}, ...model.value, ...more, ...frame(visit, request, reply) }, visit.language)
     return reply.type('text/html; charset=utf-8').send(html)
   }
@@ -104,7 +105,7 @@ export async function buildApp(
   function mountScreen(route: Screen): void {
     app.get(route.path, guarded(route, (visit, request, reply) => show(route, visit, request, reply)))
     if (route.pageOnly) return
-    app.get(`/api${route.path}`, guarded(route, async (visit, request, reply) => {
+    app.get(apiPath(route.path), guarded(route, async (visit, request, reply) => {
       const model = await route.load(visit)
       return model.ok ? model.value : answer(request, reply, model.problem)
     }))
@@ -120,7 +121,7 @@ export async function buildApp(
       return againWithErrors(route.again, visit, request, reply, given, result.problem)
     }))
     if (route.pageOnly) return
-    app.post(`/api${route.path}`, guarded(route, async (visit, request, reply) => {
+    app.post(apiPath(route.path), guarded(route, async (visit, request, reply) => {
       const body = check(route.fields, request.body ?? {})
       const result = body.ok ? await route.run(visit, body.value) : body
       return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
@@ -136,7 +137,7 @@ export async function buildApp(
     app.route({
       method: route.method,
       url: route.path,
-      ...(route.streamBytes === undefined ? {} : { bodyLimit: route.streamBytes }),
+      bodyLimit: route.streamBytes ?? route.bodyBytes ?? limits.formBytes,
       handler: guarded(route, async (visit, request, reply) => {
         if (route.body) {
           const body = check(route.body, request.body ?? {})

@@ -1,0 +1,56 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import type { Config } from '#edge/house'
+
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** What the command line may set; everything else comes from the environment. */
+export interface Flags {
+  data?: string | undefined
+  port?: string | undefined
+  host?: string | undefined
+  demonstration?: boolean | undefined
+}
+
+/**
+ * The settings of this installation, from flags and environment.
+ *
+ * @returns the settings, or `setting-wrong` with a sentence that says which to change. An address that others can reach
+ * without https is refused, and a demonstration refuses everything that would make it real.
+ */
+export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config> {
+  const wrong = (detail: string) => fail('setting-wrong', { detail })
+  const demonstration = flags.demonstration ?? false
+  const host = flags.host ?? env.SAFEHAND_HOST ?? '127.0.0.1'
+  const port = Number(flags.port ?? env.SAFEHAND_PORT ?? 8080)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) return wrong('The port must be a whole number from 0 to 65535.')
+  const folder = flags.data ?? env.SAFEHAND_DATA ?? (demonstration ? '.safehand' : join(homedir(), 'safehand'))
+  const dataFolder = resolve(folder)
+  const publicUrl = (env.SAFEHAND_URL ?? `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`).replace(/\/$/, '')
+  if (!URL.canParse(publicUrl)) return wrong('SAFEHAND_URL must be a whole address, like https://safehand.example.gov.uk')
+  const url = new URL(publicUrl)
+  if (!loopback.has(host) && url.protocol !== 'https:') {
+    return wrong(`On ${host} others can reach Safehand, so it needs https: set SAFEHAND_URL to its https address, and put a proxy with TLS before it.`)
+  }
+  if (!loopback.has(url.hostname.replace(/[[\]]/g, '')) && url.protocol !== 'https:') {
+    return wrong('SAFEHAND_URL must begin with https:// unless it is this machine’s own address.')
+  }
+  const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'DATABASE_URL'].filter((name) => env[name])
+  if (demonstration && (real.length > 0 || !loopback.has(host))) {
+    return wrong(`A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`)
+  }
+  return ok({
+    dataFolder,
+    keysFolder: resolve(env.SAFEHAND_KEYS ?? (demonstration ? join(dataFolder, 'demonstration-keys') : `${dataFolder}-keys`)),
+    host,
+    port,
+    publicUrl,
+    mailFrom: env.SAFEHAND_MAIL_FROM ?? `safehand@${url.hostname}`,
+    demonstration,
+    trustProxy: env.SAFEHAND_TRUST_PROXY === 'yes',
+    postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
+    ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
+    ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),
+  })
+}

@@ -1,0 +1,74 @@
+import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { generateHybridIdentity, generateX25519Identity, identityToRecipient } from 'age-encryption'
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { flowOf, wholeOf } from '#core/seal/flow'
+import { openAge, sealWhole } from '#core/seal/age-file'
+import { webTools } from '#core/seal/tools'
+
+/**
+ * The server's own identities, one a day, for automatic locks. They lie outside the data folder and its backups, and a
+ * day's identity is destroyed after its last parcel: then nobody can open that day's automatic locks any more.
+ */
+export interface Keyring {
+  /** The recipient of a day, `yyyy-mm-dd`; its identity is made, durably, when it is first asked for. */
+  recipientFor(day: string): Promise<string>
+  /**
+   * Opens an automatic lock and seals what it holds to a fresh identity, for one recipient to open at once.
+   *
+   * @returns `lock-key-destroyed` when that day's identity is gone
+   */
+  release(lock: Uint8Array, day: string): Promise<Outcome<{ age: Uint8Array; identity: string }>>
+  /** Destroys a day's identity. Nothing happens when it is gone. */
+  destroy(day: string): Promise<void>
+  days(): Promise<string[]>
+}
+
+/** The keyring in a folder of files that only this account can read. */
+export function openKeyring(folder: string, postQuantum: boolean): Keyring {
+  const path = (day: string) => join(folder, `${day}.identity`)
+  const make = () => (postQuantum ? generateHybridIdentity() : generateX25519Identity())
+  const read = (day: string) =>
+    readFile(path(day), 'utf8').then(
+      (text) => text.trim(),
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined
+        throw error
+      },
+    )
+  async function readOrMake(day: string): Promise<string> {
+    const known = await read(day)
+    if (known) return known
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const fresh = `${path(day)}.${process.pid}.new`
+    const file = await open(fresh, 'w', 0o600)
+    await file.writeFile(`${await make()}\n`)
+    await file.sync()
+    await file.close()
+    await rename(fresh, path(day))
+    const kept = await open(folder, 'r')
+    await kept.sync()
+    await kept.close()
+    return (await read(day))!
+  }
+  // One at a time: two parcels begun together on a new day must not make two identities.
+  let making: Promise<unknown> = Promise.resolve()
+  return {
+    recipientFor(day) {
+      const made = making.then(() => readOrMake(day))
+      making = made.catch(() => {})
+      return made.then((identity) => identityToRecipient(identity))
+    },
+    async release(lock, day) {
+      const identity = await read(day)
+      if (!identity) return fail('lock-key-destroyed')
+      const opened = await openAge(flowOf(lock), { identity }, await webTools())
+      if (!opened.ok) return opened
+      const plain = await wholeOf(opened.value.plain)
+      const once = await (identity.startsWith('AGE-SECRET-KEY-PQ-') ? generateHybridIdentity() : generateX25519Identity())
+      return ok({ age: await sealWhole(plain, { recipient: await identityToRecipient(once) }), identity: once })
+    },
+    destroy: (day) => rm(path(day), { force: true }),
+    days: async () => (await readdir(folder).catch(() => [])).flatMap((name) => (/^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [])),
+  }
+}

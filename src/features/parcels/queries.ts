@@ -1,0 +1,151 @@
+import { sql, type Insertable, type Selectable, type Updateable } from 'kysely'
+import { limits } from '#core/kit/limits'
+import type { Db, Tx } from '#edge/store/database'
+import type { Tables } from '#edge/store/tables'
+
+export type ParcelRow = Selectable<Tables['parcels']>
+export type LockRow = Selectable<Tables['locks']>
+
+export const insertParcel = (tx: Tx, row: Insertable<Tables['parcels']>) =>
+  tx.insertInto('parcels').values(row).returning('id').executeTakeFirstOrThrow()
+
+export const parcelById = (db: Db | Tx, id: string) => db.selectFrom('parcels').where('id', '=', id).selectAll().executeTakeFirst()
+export const lockParcel = (tx: Tx, id: string) => tx.selectFrom('parcels').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
+export const updateParcel = (tx: Tx, id: string, set: Updateable<Tables['parcels']>) =>
+  tx.updateTable('parcels').set(set).where('id', '=', id).execute()
+
+/** The transfer's newest parcel. */
+export const parcelOf = (db: Db | Tx, transferId: string) =>
+  db.selectFrom('parcels').where('transferId', '=', transferId).selectAll().orderBy('createdAt', 'desc').orderBy('id').limit(1).executeTakeFirst()
+
+/** A parcel together with whose it is, for each request that carries bytes. */
+export const sealingParcel = (db: Db, id: string) =>
+  db
+    .selectFrom('parcels')
+    .innerJoin('transfers', 'transfers.id', 'parcels.transferId')
+    .where('parcels.id', '=', id)
+    .select(['parcels.id', 'parcels.state', 'parcels.partSizeBytes', 'parcels.declaredBytes', 'parcels.transferId', 'transfers.senderId'])
+    .executeTakeFirst()
+
+/** Abandons a transfer's unfinished parcels; answers their ids, whose bytes are then to be removed. */
+export const abandonParcels = async (tx: Tx, transferId: string): Promise<string[]> => {
+  const rows = await tx.updateTable('parcels').set({ state: 'abandoned' }).where('transferId', '=', transferId).where('state', '=', 'sealing').returning('id').execute()
+  return rows.map((row) => row.id)
+}
+
+/** Keeps a part's digest unless the part is there already; answers the digest that stands. */
+export async function keepPart(db: Db, row: Insertable<Tables['parcelParts']>): Promise<string> {
+  const kept = await db.insertInto('parcelParts').values(row).onConflict((conflict) => conflict.doNothing()).returning('sha256').executeTakeFirst()
+  return kept?.sha256 ?? (await partOf(db, row.parcelId, row.n))!.sha256
+}
+export const partOf = (db: Db | Tx, parcelId: string, n: number) =>
+  db.selectFrom('parcelParts').where('parcelId', '=', parcelId).where('n', '=', n).select(['n', 'sizeBytes', 'sha256']).executeTakeFirst()
+export const partsOf = (db: Db | Tx, parcelId: string) =>
+  db.selectFrom('parcelParts').where('parcelId', '=', parcelId).select(['n', 'sizeBytes', 'sha256']).orderBy('n').execute()
+
+export const insertLock = (tx: Tx, row: Insertable<Tables['locks']>) => tx.insertInto('locks').values(row).execute()
+export const liveLocks = (db: Db | Tx, parcelId: string) =>
+  db.selectFrom('locks').where('parcelId', '=', parcelId).where('destroyedAt', 'is', null).selectAll().orderBy('createdAt').execute()
+export const lockOfRecipient = (db: Db | Tx, parcelId: string, recipientId: string) =>
+  db.selectFrom('locks').where('parcelId', '=', parcelId).where('recipientId', '=', recipientId).where('destroyedAt', 'is', null).selectAll().orderBy('createdAt', 'desc').limit(1).executeTakeFirst()
+export const senderLocks = (db: Db, parcelId: string) =>
+  db.selectFrom('locks').where('parcelId', '=', parcelId).where('kind', '=', 'sender').where('destroyedAt', 'is', null).select(['id', 'age']).execute()
+
+/** Destroys locks: the bytes go, the row stays for the record. Answers how many. */
+export const destroyLocks = async (tx: Tx, parcelId: string, now: Date, recipientId?: string): Promise<number> => {
+  const rows = await tx
+    .updateTable('locks')
+    .set({ age: null, destroyedAt: now })
+    .where('parcelId', '=', parcelId)
+    .where('destroyedAt', 'is', null)
+    .$if(recipientId !== undefined, (query) => query.where('recipientId', '=', recipientId!))
+    .returning('id')
+    .execute()
+  return rows.length
+}
+
+/** Takes one of the failures a mailed link has for life; false when none is left. */
+export const takeFailure = async (db: Db, recipientId: string): Promise<boolean> => {
+  const row = await db
+    .updateTable('recipients')
+    .set((eb) => ({ failures: eb('failures', '+', 1) }))
+    .where('id', '=', recipientId)
+    .where('failures', '<', limits.linkFailures)
+    .returning('failures')
+    .executeTakeFirst()
+  return row !== undefined
+}
+export const giveBackFailure = (db: Db, recipientId: string) =>
+  db.updateTable('recipients').set((eb) => ({ failures: eb('failures', '-', 1) })).where('id', '=', recipientId).execute()
+
+export const insertTelling = (tx: Tx, row: Insertable<Tables['phraseTellings']>) => tx.insertInto('phraseTellings').values(row).execute()
+export const tellingsOf = (db: Db, transferId: string) =>
+  db
+    .selectFrom('phraseTellings')
+    .innerJoin('recipients', 'recipients.id', 'phraseTellings.recipientId')
+    .where('recipients.transferId', '=', transferId)
+    .select(['recipientId', 'how', 'phraseTellings.at'])
+    .orderBy('phraseTellings.at')
+    .execute()
+
+/** Sealed parcels whose time has come. */
+export const expiredParcels = (db: Db, now: Date) =>
+  db
+    .selectFrom('parcels')
+    .innerJoin('transfers', 'transfers.id', 'parcels.transferId')
+    .where('parcels.state', '=', 'sealed')
+    .where('transfers.expiresAt', '<=', now)
+    .select(['parcels.id', 'parcels.transferId'])
+    .limit(limits.tidyBatch)
+    .execute()
+
+/** Unfinished parcels that nobody has touched for a while. */
+export const staleParcels = (db: Db, before: Date) =>
+  db.selectFrom('parcels').where('state', '=', 'sealing').where('createdAt', '<', before).select(['id', 'transferId']).limit(limits.tidyBatch).execute()
+
+/** Parcels whose locks are gone and whose bytes are to follow. */
+export const parcelsToDestroy = (db: Db) =>
+  db.selectFrom('parcels').where('state', 'in', ['recalled', 'expired', 'abandoned']).where('destroyedAt', 'is', null).select(['id', 'transferId', 'state']).limit(limits.tidyBatch).execute()
+
+/** Recipients of live parcels who have not opened them, for whom a chaser is due. */
+export const recipientsToChase = (db: Db, now: Date) =>
+  db
+    .selectFrom('recipients')
+    .innerJoin('transfers', 'transfers.id', 'recipients.transferId')
+    .innerJoin('parcels', 'parcels.transferId', 'transfers.id')
+    .where('parcels.state', '=', 'sealed')
+    .where('recipients.openedAt', 'is', null)
+    .where('recipients.withdrawnAt', 'is', null)
+    .where('recipients.notForMeAt', 'is', null)
+    .where('transfers.expiresAt', '>', now)
+    .where((eb) =>
+      eb.or([
+        eb.and([
+          eb('transfers.sentAt', '<=', new Date(now.valueOf() - limits.firstReminderDays * 86_400_000)),
+          sql<boolean>`NOT ('first' = ANY(recipients.chased))`,
+        ]),
+        eb.and([
+          eb('transfers.expiresAt', '<=', new Date(now.valueOf() + limits.lastReminderDays * 86_400_000)),
+          sql<boolean>`NOT ('last' = ANY(recipients.chased))`,
+        ]),
+        eb('recipients.remindAt', '<=', now),
+      ]),
+    )
+    .select(['recipients.id', 'recipients.chased', 'recipients.remindAt', 'transfers.sentAt', 'transfers.expiresAt', 'transfers.id as transferId'])
+    .limit(limits.tidyBatch)
+    .execute()
+
+/** Notes that a chaser of one kind went; false when another node was first. */
+export const noteChased = async (tx: Tx, recipientId: string, kind: string): Promise<boolean> => {
+  const row = await tx
+    .updateTable('recipients')
+    .set({ chased: sql`array_append(chased, ${kind})` })
+    .where('id', '=', recipientId)
+    .where(sql<boolean>`NOT (${kind} = ANY(chased))`)
+    .returning('id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export const saveDayKey = (db: Db | Tx, day: string, recipient: string) =>
+  db.insertInto('keyring').values({ day, recipient }).onConflict((conflict) => conflict.doNothing()).execute()

@@ -1,0 +1,111 @@
+import { limits } from '#core/kit/limits'
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { decide, type Decision, type Due, type MethodDecision, type OutcomeWord } from '#core/policy/decide'
+import type { Facts } from '#core/policy/terms'
+import type { House } from '#edge/house'
+import { recordEvent } from '#edge/keeper/record'
+import type { Tx } from '#edge/store/database'
+import { factsOf } from '#features/transfers/facts'
+import { insertDecision, updateTransfer, type TransferRow } from '#features/transfers/queries'
+
+const rank: OutcomeWord[] = ['OUT_OF_SCOPE', 'ALLOW', 'ALLOW_WITH', 'REFER', 'BLOCK']
+const worse = (a: OutcomeWord, b: OutcomeWord) => (rank.indexOf(a) >= rank.indexOf(b) ? a : b)
+const isUsable = (outcome: OutcomeWord) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
+
+/** One obligation for all recipients: it is met when it is met for each. */
+function joinDue(all: Due[]): Due {
+  const met = all.some((due) => due.met === false) ? false : all.every((due) => due.met === true) ? true : null
+  return { ...all[0]!, met, certain: all.some((due) => due.certain), clauses: [...new Set(all.flatMap((due) => due.clauses))] }
+}
+
+function joinMethod(all: MethodDecision[]): MethodDecision {
+  const worst = all.reduce((a, b) => (worse(a.outcome, b.outcome) === a.outcome ? a : b))
+  const dues = new Map<string, Due[]>()
+  for (const due of all.flatMap((each) => each.obligations)) dues.set(due.id, [...(dues.get(due.id) ?? []), due])
+  const smallest = (id: string) => all.map((each) => each.limits[id]).filter((value) => value !== undefined).toSorted()[0]!
+  return {
+    ...worst,
+    obligations: [...dues.values()].map(joinDue),
+    limits: Object.fromEntries([...new Set(all.flatMap((each) => Object.keys(each.limits)))].map((id) => [id, smallest(id)])),
+    needs: [...new Set(all.flatMap((each) => each.needs))],
+    referTo: [...new Set(all.flatMap((each) => each.referTo))],
+  }
+}
+
+/** One decision for several recipients: for each method the worst outcome, every obligation, the smallest limits. */
+export function joinDecisions(all: Decision[]): Decision {
+  const [first] = all
+  if (all.length === 1) return first!
+  const methods = Object.fromEntries(first!.order.map((id) => [id, joinMethod(all.map((each) => each.methods[id]!))]))
+  const order = first!.order.toSorted((a, b) => rank.indexOf(methods[a]!.outcome) - rank.indexOf(methods[b]!.outcome))
+  const recommended = first!.recommended.filter((id) => isUsable(methods[id]!.outcome))
+  return {
+    ...first!,
+    methods,
+    order,
+    recommended,
+    outcome: methods[order[0]!]!.outcome,
+    ask: order.some((id) => isUsable(methods[id]!.outcome)) ? [] : [...new Set(all.flatMap((each) => each.ask))],
+  }
+}
+
+/** What the policy says of a transfer as it stands, not kept. */
+export async function decideNow(db: Tx | House['db'], house: House, transfer: TransferRow, sizeBytes?: number): Promise<Outcome<{ decision: Decision; facts: Facts[] }>> {
+  const facts = await factsOf(db, house, transfer, sizeBytes)
+  const decisions: Decision[] = []
+  for (const each of facts) {
+    const decided = decide(house.policy, each)
+    if (!decided.ok) return decided
+    decisions.push(decided.value)
+  }
+  return ok({ decision: joinDecisions(decisions), facts })
+}
+
+/** Decides and keeps the decision, which is never changed: a changed fact makes a new one. */
+export async function keepDecision(tx: Tx, house: House, transfer: TransferRow, sizeBytes?: number): Promise<Outcome<{ decision: Decision; decisionId: string }>> {
+  const decided = await decideNow(tx, house, transfer, sizeBytes)
+  if (!decided.ok) return decided
+  const { decision, facts } = decided.value
+  const rulebooks = house.rulebookVersions
+  const { id } = await insertDecision(tx, {
+    transferId: transfer.id,
+    at: house.now(),
+    rulebooks: JSON.stringify(rulebooks),
+    facts: JSON.stringify(facts),
+    result: JSON.stringify(decision),
+  })
+  await updateTransfer(tx, transfer.id, { decisionId: id })
+  const outcomes = Object.fromEntries(Object.entries(decision.methods).map(([method, { outcome }]) => [method, outcome]))
+  await recordEvent(tx, 'decided', { transfer: transfer.id, decision: id, rulebooks, outcomes }, { transferId: transfer.id })
+  return ok({ decision, decisionId: id })
+}
+
+/** The obligations of a method that must be met before anything leaves, and are not. */
+export const unmet = (method: MethodDecision): Due[] => method.obligations.filter((due) => due.phase === 'before' && due.met !== true && due.certain)
+
+/**
+ * Takes the decision again before the first byte goes, with what was measured.
+ *
+ * @returns marking, handling and the longest a parcel may be kept; or `method-not-allowed` or `gates-open`
+ */
+export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, sizeBytes: number) {
+  const kept = await keepDecision(tx, house, transfer, sizeBytes)
+  if (!kept.ok) return kept
+  const method = kept.value.decision.methods[transfer.method!]
+  if (!method) return fail('not-found')
+  if (!isUsable(method.outcome)) {
+    const [reason] = method.reasons.filter((each) => each.effect === 'refuses' || each.effect === 'refers')
+    return fail('method-not-allowed', {
+      detail: method.instead ?? 'Open the decision to see what is allowed now.',
+      ...(reason ? { clause: reason.clauses.map((clause) => clause.id).join(', ') } : {}),
+    })
+  }
+  const gates = unmet(method)
+  if (gates.length > 0) return fail('gates-open', { detail: gates.map((gate) => gate.says).join(' ') })
+  const councilClass = transfer.facts['council-class']
+  return ok({
+    marking: typeof councilClass === 'string' ? councilClass.toUpperCase() : '',
+    handling: 'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.',
+    parcelDays: Math.min(limits.parcelDaysMax, Number(method.limits.parcelDays ?? limits.parcelDaysMax)),
+  })
+}

@@ -1,0 +1,48 @@
+import { ok, type Outcome } from '#core/kit/outcome'
+import type { House } from '#edge/house'
+import { decideNow, unmet } from '#features/transfers/decision'
+import { confirmationsOf, recipientsOf, type TransferRow } from '#features/transfers/queries'
+
+/** Something to be done before a transfer may leave: what, and where to do it. */
+export interface Gate {
+  id: string
+  says: string
+  url: string
+  clauses: string[]
+}
+
+/** Where each obligation is met. An obligation without a place of its own is met by asking someone. */
+const places: Record<string, (transfer: TransferRow) => string> = {
+  members: (transfer) => `/transfers/${transfer.id}/mailbox`,
+  isa: (transfer) => `/transfers/${transfer.id}/agreement`,
+  certified: (transfer) => `/transfers/${transfer.id}/emergency`,
+}
+
+/**
+ * What is still to be done before the chosen method may be used, in the order of doing it.
+ *
+ * A recipient must be named and confirmed, and the purpose and kind of information said, whatever the method.
+ */
+export async function openGates(house: House, transfer: TransferRow): Promise<Outcome<Gate[]>> {
+  const decided = await decideNow(house.db, house, transfer)
+  if (!decided.ok) return decided
+  const method = decided.value.decision.methods[transfer.method ?? 'managed_transfer']
+  const dues = method ? unmet(method) : []
+  const recipients = await recipientsOf(house.db, transfer.id)
+  const gates: Gate[] = []
+  if (recipients.length === 0) gates.push({ id: 'recipient', says: 'Say who it is for.', url: `/transfers/${transfer.id}/recipients`, clauses: [] })
+  if (!transfer.purposeWords || !transfer.informationWords) {
+    gates.push({ id: 'details', says: 'Say what it is and why, for the record.', url: `/transfers/${transfer.id}/details`, clauses: ['W78'] })
+  }
+  for (const due of dues) {
+    if (due.id === 'auth') {
+      const confirmed = new Set((await confirmationsOf(house.db, transfer.id)).filter((row) => row.authorised).map((row) => row.recipientId))
+      for (const recipient of recipients.filter((each) => !confirmed.has(each.id))) {
+        gates.push({ id: 'auth', says: `Confirm that this is the right person: ${recipient.fullName}.`, url: `/transfers/${transfer.id}/recipients/${recipient.id}/confirm`, clauses: due.clauses })
+      }
+    } else {
+      gates.push({ id: due.id, says: due.says, url: places[due.id]?.(transfer) ?? `/transfers/${transfer.id}/advice?about=${due.id}`, clauses: due.clauses })
+    }
+  }
+  return ok(gates)
+}

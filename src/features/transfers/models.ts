@@ -1,0 +1,159 @@
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { limits } from '#core/kit/limits'
+import type { Decision, MethodDecision } from '#core/policy/decide'
+import { explain } from '#core/policy/explain'
+import type { Fact } from '#core/policy/terms'
+import type { House } from '#edge/house'
+import type { Visit } from '#edge/web/route'
+import { adviceOf, certificationOf } from '#features/approvals/approvals'
+import { searchDirectory } from '#features/organisations/directory'
+import { decideNow, unmet } from '#features/transfers/decision'
+import { answerOf, askable, bandsOf, factsOfPage, notSure, pageOf } from '#features/transfers/questions'
+import { confirmationsOf, decisionById, eventsOf, namesOf, personDetails, recentPeople, recipientsOf, type TransferRow } from '#features/transfers/queries'
+import { eventWords, stateWords } from '#features/transfers/words'
+
+type Modelled = Promise<Outcome<{ title: string } & Record<string, unknown>>>
+
+/** Who is it for: people she lately sent to, what a search found, and kinds of people. */
+export async function whoModel(visit: Visit, transfer: TransferRow): Modelled {
+  const { house, actor, query } = visit
+  const search = (query.q ?? '').trim().slice(0, limits.nameCharacters)
+  const found = search ? await searchDirectory(house.db, { words: search, limit: limits.directoryResults }) : []
+  const recent = search ? [] : (await recentPeople(house.db, actor.id)).map((person) => ({ ...person, kind: 'person' }))
+  return ok({ title: 'Who is it for?', search, found, recent, chosen: await recipientsOf(house.db, transfer.id), backUrl: '/' })
+}
+
+const sizeLabel = (bytes: number) => (bytes % 1_000_000_000 === 0 ? `${bytes / 1_000_000_000} GB` : bytes % 1_000_000 === 0 ? `${bytes / 1_000_000} MB` : `${bytes} bytes`)
+
+function optionsOf(house: House, id: string, fact: Fact): { value: string; label: string; hint: string | undefined }[] {
+  if (fact.type === 'yes-no') return [{ value: 'yes', label: 'Yes', hint: undefined }, { value: 'no', label: 'No', hint: undefined }]
+  if (fact.type === 'quantity') {
+    return bandsOf(house.policy, id).map(({ value, atLeast, atMost }) => ({
+      value, label: atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`, hint: undefined,
+    }))
+  }
+  return [...(fact.options ?? [])].map(([value, option]) => ({ value, label: option.label, hint: option.hint }))
+}
+
+/** A page of questions, each with its options, why it is asked, and the answer it has. */
+export async function askModel(visit: Visit, transfer: TransferRow, page: string): Modelled {
+  const { policy } = visit.house
+  const asked = factsOfPage(page)
+  const open = askable(policy)
+  if (!asked.every((id) => open.includes(id))) return fail('not-found')
+  const questions = asked.map((id) => {
+    const fact = policy.facts.find((each) => each.id === id)!.fact
+    return { id, ...fact, options: optionsOf(visit.house, id, fact), answer: answerOf(policy, id, fact, transfer) }
+  })
+  const titles: Record<string, string> = { sensitivity: 'How sensitive is it?', what: 'What is it?', why: 'Why, and how soon?' }
+  return ok({ title: titles[page] ?? questions[0]!.question, page, questions, notSure, backUrl: `/transfers/${transfer.id}/who` })
+}
+
+const usable = ({ outcome }: MethodDecision) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
+
+/** What she told us, as questions and answers with a way to change each. */
+function toldModel(house: House, transfer: TransferRow) {
+  return house.policy.facts
+    .filter(({ id }) => transfer.facts[id] !== undefined || transfer.notSure.includes(id))
+    .map(({ id, fact }) => {
+      const answer = answerOf(house.policy, id, fact, transfer)
+      const label = answer === notSure ? 'Not sure' : (optionsOf(house, id, fact).find((option) => option.value === answer)?.label ?? String(transfer.facts[id]))
+      return { question: fact.question, answer: label, url: `/transfers/${transfer.id}/ask/${pageOf(id).page}` }
+    })
+}
+
+/** The decision in words: the best way, the other allowed ways, and what is ruled out with its reason and whom to ask. */
+export async function decisionModel(visit: Visit, transfer: TransferRow): Modelled {
+  const { house } = visit
+  const decided = await decideNow(house.db, house, transfer)
+  if (!decided.ok) return decided
+  const { decision } = decided.value
+  const shown = (id: string) => {
+    const method = decision.methods[id]!
+    return { ...method, name: house.policy.vocabulary.methods.get(id)!.name, says: explain(house.policy.vocabulary, decision, id), unmet: unmet(method) }
+  }
+  const isBest = (id: string) => id === decision.recommended[0]
+  const allowed = decision.order.filter((id) => usable(decision.methods[id]!))
+  return ok({
+    title: 'How to send it',
+    best: decision.recommended[0] ? shown(decision.recommended[0]) : undefined,
+    others: allowed.filter((id) => !isBest(id)).map(shown),
+    referred: decision.order.filter((id) => decision.methods[id]!.outcome === 'REFER').map(shown),
+    refused: decision.order.filter((id) => decision.methods[id]!.outcome === 'BLOCK' && !decision.methods[id]!.silent).map(shown),
+    ask: whomToAsk(house, decision, transfer),
+    roles: Object.fromEntries([...house.policy.vocabulary.roles].map(([id, { name }]) => [id, name])),
+    told: toldModel(house, transfer),
+    recipients: await recipientsOf(house.db, transfer.id),
+    certification: await certificationOf(house.db, transfer.id),
+    atRisk: transfer.facts.urgency === 'at-risk-now',
+    published: transfer.facts.published === true,
+    advice: await adviceOf(house.db, transfer.id),
+    rulebooks: house.policy.rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({ title, version, guidanceDate, reviewDate, isStale: reviewDate < visit.now.toISOString().slice(0, 10) })),
+    backUrl: `/transfers/${transfer.id}/ask/why`,
+  })
+}
+
+/** The roles that can help next: those the decision names, and those who answer what she was not sure of. */
+function whomToAsk(house: House, decision: Decision, transfer: TransferRow): string[] {
+  const unsure = transfer.notSure.map((id) => house.policy.facts.find((fact) => fact.id === id)?.fact.notSure ?? 'service-desk')
+  const asked = [...unsure, ...decision.ask].filter((role) => role !== 'sender')
+  return [...new Set(asked)]
+}
+
+/** A transfer's page: its state, who it is for, and what has happened, oldest first. */
+export async function transferModel(visit: Visit, transfer: TransferRow): Modelled {
+  const { house } = visit
+  const events = await eventsOf(house.db, transfer.id)
+  const recipients = await recipientsOf(house.db, transfer.id)
+  const sender = await personDetails(house.db, transfer.senderId)
+  const names = new Map(recipients.map((recipient) => [recipient.id, recipient.fullName]))
+  return ok({
+    title: `Transfer ${transfer.reference}`,
+    transfer,
+    isOwn: transfer.senderId === visit.actor.id,
+    sender: sender?.fullName,
+    state: stateWords[transfer.state] ?? transfer.state,
+    methodName: transfer.method ? house.policy.vocabulary.methods.get(transfer.method)?.name : undefined,
+    recipients,
+    advice: await adviceOf(house.db, transfer.id),
+    timeline: events.flatMap((event) => {
+      const body = event.body === null ? {} : (JSON.parse(event.body) as Record<string, unknown>)
+      const words = eventWords(event.name, body, names.get(String(body.recipient)) ?? 'the recipient')
+      return words ? [{ id: event.id, words, at: event.at, hasProof: event.seq !== null && event.body !== null }] : []
+    }),
+    backUrl: '/',
+  })
+}
+
+/** The one-page record of sharing: what W78 asks for, with the decision and the evidence. */
+export async function recordModel(visit: Visit, transfer: TransferRow): Modelled {
+  const { house } = visit
+  const model = await transferModel(visit, transfer)
+  if (!model.ok) return model
+  const confirmations = await confirmationsOf(house.db, transfer.id)
+  const by = await namesOf(house.db, confirmations.map((row) => row.byId))
+  const decision = transfer.decisionId ? await decisionById(house.db, transfer.decisionId) : undefined
+  const method = transfer.method && decision ? (decision.result as Decision).methods[transfer.method] : undefined
+  return ok({
+    ...model.value,
+    title: `Record of sharing ${transfer.reference}`,
+    confirmations: confirmations.map((row) => ({ ...row, by: by.get(row.byId) })),
+    decision,
+    clauses: [...new Set(method?.reasons.flatMap((reason) => reason.clauses.map((clause) => clause.id)) ?? [])],
+    organisations: Object.fromEntries(
+      await Promise.all(
+        ((model.value.recipients as { id: string; personId: string | null }[]) ?? []).map(async (recipient) => {
+          const person = recipient.personId ? await personDetails(house.db, recipient.personId) : undefined
+          return [recipient.id, person?.organisation ?? ''] as const
+        }),
+      ),
+    ),
+    backUrl: `/transfers/${transfer.id}`,
+  })
+}
+
+/** What can be done where no agreement covers this. */
+export async function agreementModel(visit: Visit, transfer: TransferRow): Modelled {
+  const model = await decisionModel(visit, transfer)
+  return model.ok ? ok({ ...model.value, title: 'There is no agreement that covers this', backUrl: `/transfers/${transfer.id}/decision` }) : model
+}
