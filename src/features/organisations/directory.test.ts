@@ -284,7 +284,7 @@ test('two organisations that take the same domain at once: one of them gets it',
       within((tx) => saveOrganisation(tx, { name, sector: 'supplier', domains: 'contested.example' }, by)),
     ),
   )
-  assert.deepEqual(both.map(({ ok }) => ok).sort(), [false, true])
+  assert.equal(both.filter(({ ok }) => ok).length, 1)
 })
 
 test('what is known of a partner’s encryption has evidence and a day that has been', async () => {
