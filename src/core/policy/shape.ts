@@ -80,7 +80,7 @@ function readDocument<T>(text: string, shape: Shape<T>, reader: Reader): T | und
   }
   visit(document, (_key, node) => {
     if (isAlias(node)) complain(reader, node, 'Aliases (*name) are not allowed. Write the value out.')
-    else if ((isMap(node) || isSeq(node) || isScalar(node)) && (node.anchor || node.tag?.startsWith('!')))
+    else if ((isMap(node) || isSeq(node) || isScalar(node)) && (node.anchor || node.tag))
       complain(reader, node, 'Anchors (&name) and tags (!name) are not allowed. Write the value plainly.')
   })
   return reader.findings.length > 0 ? undefined : shape.read(document.contents, reader)

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { orThrow } from '#core/kit/outcome'
+import { decide } from '#core/policy/decide'
+import { answerText, nextQuestion } from '#core/policy/question'
+import { valuesOf } from '#core/policy/condition'
+import type { Policy } from '#core/policy/stack'
+import type { Facts, FactValue } from '#core/policy/terms'
+import { aRule, councilPolicy, rulebookText, smallPolicy } from '../../../test/support/policy.ts'
+
+const council = councilPolicy()
+const deciding = (policy: Policy) => policy.facts.filter(({ fact }) => fact.asked === 'deciding').map(({ id }) => id)
+
+/** What the person is told, as the question's search compares it. */
+function told(policy: Policy, facts: Facts, chosen?: string): string {
+  const decision = orThrow(decide(policy, facts))
+  return answerText(decision.methods[chosen ?? decision.recommended[0] ?? decision.order[0]!]!, chosen !== undefined)
+}
+
+/** Asks until nothing is asked. */
+function ask(
+  policy: Policy,
+  given: Facts,
+  answers: Facts,
+  askable = deciding(policy),
+  chosen?: string,
+): { asked: string[]; facts: Facts } {
+  const facts = { ...given }
+  const asked: string[] = []
+  for (;;) {
+    const next = orThrow(nextQuestion(policy, facts, askable, chosen))
+    if (!next) return { asked, facts }
+    assert(!asked.includes(next.fact), `${next.fact} is asked twice`)
+    asked.push(next.fact)
+    facts[next.fact] = answers[next.fact]!
+  }
+}
+
+test('a public leaflet to a resident takes two questions', () => {
+  const { asked } = ask(council, {}, { audience: 'individual', published: true })
+  assert.deepEqual(asked, ['audience', 'published'])
+})
+
+const officer: Facts = {
+  audience: 'organisation',
+  sector: 'police',
+  address: 'ordinary',
+  mailbox: 'person',
+  'required-method': 'none-on-file',
+  agreement: 'none',
+}
+const childProtection: Facts = {
+  published: false,
+  artefact: 'file',
+  size: 4e6,
+  'council-class': 'restricted',
+  personal: true,
+  'internal-use-only': false,
+  purpose: 'protect-someone',
+  urgency: 'at-risk-now',
+  'emergency-certified': true,
+}
+
+test('a child protection file to an officer in the directory is asked about in the order of thinking', () => {
+  const { asked, facts } = ask(council, officer, childProtection)
+  assert.deepEqual(asked, [
+    'published',
+    'artefact',
+    'size',
+    'council-class',
+    'personal',
+    'internal-use-only',
+    'urgency',
+    'emergency-certified',
+  ])
+  assert.deepEqual(orThrow(decide(council, facts)).recommended.slice(0, 2), ['telephone', 'managed_transfer'])
+})
+
+test('the emergency is asked about only when someone is at risk now', () => {
+  const { asked } = ask(council, officer, { ...childProtection, urgency: 'today' })
+  assert(!asked.includes('emergency-certified'))
+})
+
+test('a question comes with why it is asked and the clauses that read it', () => {
+  const next = orThrow(nextQuestion(council, { audience: 'individual' }, deciding(council)))
+  assert.equal(next?.fact, 'published')
+  assert.equal(next.why, 'Public information needs no protection.')
+  assert(next.clauses.includes('D41'))
+})
+
+test('what she was not sure about is not asked again, and the decision refers it', () => {
+  const askable = deciding(council).filter((id) => id !== 'council-class')
+  const { asked, facts } = ask(
+    council,
+    { ...officer, agreement: 'in-force' },
+    { ...childProtection, urgency: 'today' },
+    askable,
+  )
+  assert(!asked.includes('council-class'))
+  assert.equal(orThrow(decide(council, facts)).outcome, 'REFER')
+})
+
+test('a method she chose herself is settled by the questions it needs', () => {
+  const answers = { audience: 'individual', published: true, artefact: 'device', 'device-encrypted': true }
+  const { asked, facts } = ask(council, {}, answers, deciding(council), 'removable_media')
+  assert.deepEqual(asked.slice(-2), ['artefact', 'device-encrypted'])
+  assert.equal(orThrow(decide(council, facts)).methods['removable_media']!.outcome, 'ALLOW_WITH')
+})
+
+test('facts that cannot be used are the same problem as in a decision', () => {
+  const next = nextQuestion(council, { audience: 'nobody' }, deciding(council))
+  assert(!next.ok && next.problem.slug === 'facts-unreadable')
+})
+
+/** A full set of facts that do not contradict each other: each is drawn, and left out if it cannot be. */
+const anyCase = (policy: Policy): fc.Arbitrary<Facts> =>
+  fc.array(fc.nat(), { minLength: policy.facts.length, maxLength: policy.facts.length }).map((draws) => {
+    const facts: Facts = {}
+    for (const [place, { id, fact, cuts }] of policy.facts.entries()) {
+      const values: FactValue[] =
+        fact.type === 'quantity'
+          ? [0, ...cuts.map((cut) => cut + 1)]
+          : fact.type === 'yes-no'
+            ? [true, false]
+            : valuesOf(fact, policy.vocabulary)
+      for (let turn = 0; turn < values.length; turn += 1) {
+        const value = values[(draws[place]! + turn) % values.length]!
+        if (!decide(policy, { ...facts, [id]: value }).ok) continue
+        facts[id] = value
+        break
+      }
+    }
+    return facts
+  })
+
+const without = (facts: Facts, leave: (id: string) => boolean): Facts =>
+  Object.fromEntries(Object.entries(facts).filter(([id]) => !leave(id)))
+
+test('what is told after the questions asked is what would be told with every answer known', () => {
+  const askable = new Set(deciding(council))
+  fc.assert(
+    fc.property(anyCase(council), fc.nat(), (all, known) => {
+      const unknown = council.facts
+        .filter(({ id }, place) => !askable.has(id) && (known >> (place % 30)) & 1)
+        .map(({ id }) => id)
+      const full = without(all, (id) => unknown.includes(id))
+      const { facts } = ask(
+        council,
+        without(full, (id) => askable.has(id)),
+        full,
+      )
+      assert.equal(told(council, facts), told(council, full))
+    }),
+    { numRuns: 200 },
+  )
+})
+
+const condition = fc.constantFrom(
+  '{}',
+  '{ class: low }',
+  '{ class: [low, high] }',
+  '{ near: yes }',
+  '{ near: no }',
+  '{ class: mid, near: no }',
+  '{ size: { above: most } }',
+  '{ size: { at-most: 2 MB } }',
+  '[{ class: high }, { size: { above: 3 MB } }]',
+)
+const effects = [
+  { then: 'allow' },
+  { then: 'allow', prefer: '1' },
+  { then: 'allow', require: 'fit', unmet: 'refuse', instead: 'Walk.' },
+  { then: 'refuse', instead: 'Walk.' },
+  { then: 'refuse', instead: 'Walk.', strength: 'soft', 'lifted-by': '{ role: owner, when: { near: yes } }' },
+  { then: 'refer', 'refer-to': 'owner' },
+  { then: 'require', require: 'note' },
+]
+const rule = fc.record({
+  when: condition,
+  methods: fc.constantFrom('mail', 'parcel', 'all', '[parcel, walk]'),
+  effect: fc.constantFrom(...effects),
+})
+const anyPolicy = fc
+  .array(rule, { minLength: 1, maxLength: 6 })
+  .map((rules) =>
+    smallPolicy(
+      rulebookText(rules.map(({ effect, ...rest }, place) => aRule({ ...rest, ...effect, id: `R${place}` })).join('')),
+    ),
+  )
+
+const every = (policy: Policy, given: Facts): Facts[] => {
+  const sizes = [0, ...policy.facts.find(({ id }) => id === 'size')!.cuts.map((cut) => cut + 1)]
+  const all: Facts[] = ['low', 'mid', 'high'].flatMap((secret) =>
+    [true, false].flatMap((near) => sizes.map((size) => ({ class: secret, near, size, ...given }))),
+  )
+  return all.filter((facts) => decide(policy, facts).ok)
+}
+
+test('over whole small spaces: a question is asked exactly while an answer can still change what is told', () => {
+  const given = fc.record({ near: fc.boolean(), class: fc.constantFrom('low', 'mid') }, { requiredKeys: [] })
+  fc.assert(
+    fc.property(anyPolicy, given, (policy, facts) => {
+      const open = deciding(policy)
+      const next = orThrow(nextQuestion(policy, facts, open))
+      const answers = new Set([...every(policy, facts).map((full) => told(policy, full)), told(policy, facts)])
+      assert.equal(next !== null, answers.size > 1)
+      for (const full of every(policy, facts))
+        assert.equal(told(policy, ask(policy, facts, full).facts), told(policy, full))
+    }),
+    { numRuns: 300 },
+  )
+})
