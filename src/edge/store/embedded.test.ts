@@ -164,13 +164,13 @@ async function startElsewhere(t: TestContext, folder: string) {
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  undo(t, kill)
   const [line] = await once(child.stdout, 'data')
   const server = JSON.parse(String(line)) as { pid: number; connectionString: string; socketFolder: string }
   const kill = async () => {
     child.kill('SIGKILL')
     if (child.signalCode === null) await once(child, 'exit')
   }
+  undo(t, kill)
   return { server, kill }
 }
 
