@@ -56,28 +56,59 @@ export default defineConfig({
       files: ['src/core/**'],
       rules: {
         ...only('core/ is pure.', '#core/**', '@noble/**', '@scure/**'),
-        'no-restricted-globals': ['error', ...outside.map((name) => ({ name, message: 'core/ is handed what it needs.' }))],
-        'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'core/ is handed its randomness.' }],
+        'no-restricted-globals': [
+          'error',
+          ...outside.map((name) => ({ name, message: 'core/ is handed what it needs.' })),
+        ],
+        'no-restricted-properties': [
+          'error',
+          { object: 'Math', property: 'random', message: 'core/ is handed its randomness.' },
+        ],
       },
     },
     { files: ['src/core/kit/**'], rules: only('kit: itself, noble, scure.', '#core/kit/**', '@noble/**', '@scure/**') },
-    { files: ['src/core/policy/**'], rules: only('policy: itself, core/kit, yaml.', '#core/kit/**', '#core/policy/**', 'yaml') },
+    {
+      files: ['src/core/policy/**'],
+      rules: only('policy: itself, core/kit, yaml.', '#core/kit/**', '#core/policy/**', 'yaml'),
+    },
     {
       files: ['src/core/register/**'],
-      rules: only('register: itself, core/kit, noble, scure.', '#core/kit/**', '#core/register/**', '@noble/**', '@scure/**'),
+      rules: only(
+        'register: itself, core/kit, noble, scure.',
+        '#core/kit/**',
+        '#core/register/**',
+        '@noble/**',
+        '@scure/**',
+      ),
     },
     {
       files: ['src/core/seal/**'],
       rules: only(
         'seal: itself, core/kit, noble, scure, age, tar, libsodium.',
-        '#core/kit/**', '#core/seal/**', '@noble/**', '@scure/**', 'age-encryption', 'modern-tar', 'libsodium-wrappers',
+        '#core/kit/**',
+        '#core/seal/**',
+        '@noble/**',
+        '@scure/**',
+        'age-encryption',
+        'modern-tar',
+        'libsodium-wrappers',
       ),
     },
-    { files: ['src/edge/**'], rules: forbid('edge/ knows neither features/ nor shell/.', '#features/**', '#shell/**', '../**') },
+    {
+      files: ['src/edge/**'],
+      rules: forbid('edge/ knows neither features/ nor shell/.', '#features/**', '#shell/**', '../**'),
+    },
     ...features,
     {
       files: ['src/shell/islands/**'],
-      rules: only('islands run in the browser.', '#core/**', '#shell/islands/**', 'govuk-frontend', 'client-zip', '@simplewebauthn/browser'),
+      rules: only(
+        'islands run in the browser.',
+        '#core/**',
+        '#shell/islands/**',
+        'govuk-frontend',
+        'client-zip',
+        '@simplewebauthn/browser',
+      ),
     },
     {
       files: ['src/**/*.test.ts', 'src/**/*.contract.ts'],

@@ -19,7 +19,13 @@ const newest = (folder: string): number =>
 
 export async function buildAssets(): Promise<void> {
   mkdirSync(out, { recursive: true })
-  const sources = Math.max(newest(join(root, 'src/core')), newest(islands), newest(join(root, 'src/shell/web/layouts')), statSync(join(root, 'package-lock.json')).mtimeMs, statSync(import.meta.filename).mtimeMs)
+  const sources = Math.max(
+    newest(join(root, 'src/core')),
+    newest(islands),
+    newest(join(root, 'src/shell/web/layouts')),
+    statSync(join(root, 'package-lock.json')).mtimeMs,
+    statSync(import.meta.filename).mtimeMs,
+  )
   if ((statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0) > sources) return
   const entries = readdirSync(islands).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   await build({
@@ -34,7 +40,12 @@ export async function buildAssets(): Promise<void> {
     alias: { '#core': join(root, 'src/core'), '#shell': join(root, 'src/shell') },
     logLevel: 'warning',
   })
-  const css = compile(join(root, 'src/shell/web/layouts/safehand.scss'), { style: 'compressed', quietDeps: true, silenceDeprecations: ['import', 'global-builtin', 'color-functions', 'if-function'], loadPaths: [root] })
+  const css = compile(join(root, 'src/shell/web/layouts/safehand.scss'), {
+    style: 'compressed',
+    quietDeps: true,
+    silenceDeprecations: ['import', 'global-builtin', 'color-functions', 'if-function'],
+    loadPaths: [root],
+  })
   writeFileSync(join(out, 'safehand.css'), css.css)
   writeFileSync(join(out, 'safehand.svg'), icon)
   writeFileSync(stamp, '')

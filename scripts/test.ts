@@ -9,7 +9,13 @@ import { join } from 'node:path'
 import { startTestServer } from '../test/support/database.ts'
 
 const root = join(import.meta.dirname, '..')
-const needed: Record<string, string> = { chromium: 'chromium', age: 'age', tar: 'tar', python3: 'python3', openssl: 'openssl' }
+const needed: Record<string, string> = {
+  chromium: 'chromium',
+  age: 'age',
+  tar: 'tar',
+  python3: 'python3',
+  openssl: 'openssl',
+}
 
 const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
@@ -18,11 +24,16 @@ function installWhatIsMissing(): void {
   if (missing.length === 0) return
   const packages = missing.map((program) => needed[program]!)
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) {
-    console.error(`The tests need ${missing.join(', ')}. Install the Debian packages ${packages.join(', ')} (or your system’s), then run npm test again.`)
+    console.error(
+      `The tests need ${missing.join(', ')}. Install the Debian packages ${packages.join(', ')} (or your system’s), then run npm test again.`,
+    )
     process.exit(1)
   }
   console.log(`Installing what the tests need: ${packages.join(', ')}`)
-  const quiet = { stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+  const quiet = {
+    stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  }
   spawnSync('apt-get', ['update', '-q'], quiet)
   if (spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], quiet).status !== 0) {
     console.error(`Could not install ${packages.join(', ')}. Install them by hand, then run npm test again.`)
@@ -32,7 +43,10 @@ function installWhatIsMissing(): void {
 
 function run(what: string, program: string, ...args: string[]): void {
   const started = Date.now()
-  const result = spawnSync(process.execPath, [join(root, 'node_modules', program), ...args], { cwd: root, stdio: 'inherit' })
+  const result = spawnSync(process.execPath, [join(root, 'node_modules', program), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   console.log(`${what}: ${result.status === 0 ? 'clean' : 'FAILED'} (${((Date.now() - started) / 1000).toFixed(1)} s)`)
   if (result.status !== 0) process.exit(1)
 }
@@ -48,6 +62,10 @@ if (process.argv.length === 2) {
 const server = await startTestServer()
 const wanted = process.argv.slice(2)
 const files = wanted.length > 0 ? wanted : ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts']
-const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], { cwd: root, stdio: 'inherit', env: process.env })
+const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: process.env,
+})
 await server.stop()
 process.exitCode = tests.status ?? 1

@@ -24,25 +24,36 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
   const demonstration = flags.demonstration ?? false
   const host = flags.host ?? env.SAFEHAND_HOST ?? '127.0.0.1'
   const port = Number(flags.port ?? env.SAFEHAND_PORT ?? 8080)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) return wrong('The port must be a whole number from 0 to 65535.')
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    return wrong('The port must be a whole number from 0 to 65535.')
   const folder = flags.data ?? env.SAFEHAND_DATA ?? (demonstration ? '.safehand' : join(homedir(), 'safehand'))
   const dataFolder = resolve(folder)
-  const publicUrl = (env.SAFEHAND_URL ?? `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`).replace(/\/$/, '')
-  if (!URL.canParse(publicUrl)) return wrong('SAFEHAND_URL must be a whole address, like https://safehand.example.gov.uk')
+  const publicUrl = (env.SAFEHAND_URL ?? `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`).replace(
+    /\/$/,
+    '',
+  )
+  if (!URL.canParse(publicUrl))
+    return wrong('SAFEHAND_URL must be a whole address, like https://safehand.example.gov.uk')
   const url = new URL(publicUrl)
   if (!loopback.has(host) && url.protocol !== 'https:') {
-    return wrong(`On ${host} others can reach Safehand, so it needs https: set SAFEHAND_URL to its https address, and put a proxy with TLS before it.`)
+    return wrong(
+      `On ${host} others can reach Safehand, so it needs https: set SAFEHAND_URL to its https address, and put a proxy with TLS before it.`,
+    )
   }
   if (!loopback.has(url.hostname.replace(/[[\]]/g, '')) && url.protocol !== 'https:') {
     return wrong('SAFEHAND_URL must begin with https:// unless it is this machine’s own address.')
   }
   const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'DATABASE_URL'].filter((name) => env[name])
   if (demonstration && (real.length > 0 || !loopback.has(host))) {
-    return wrong(`A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`)
+    return wrong(
+      `A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`,
+    )
   }
   return ok({
     dataFolder,
-    keysFolder: resolve(env.SAFEHAND_KEYS ?? (demonstration ? join(dataFolder, 'demonstration-keys') : `${dataFolder}-keys`)),
+    keysFolder: resolve(
+      env.SAFEHAND_KEYS ?? (demonstration ? join(dataFolder, 'demonstration-keys') : `${dataFolder}-keys`),
+    ),
     host,
     port,
     publicUrl,

@@ -65,10 +65,15 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
       const opened = await openAge(flowOf(lock), { identity }, await webTools())
       if (!opened.ok) return opened
       const plain = await wholeOf(opened.value.plain)
-      const once = await (identity.startsWith('AGE-SECRET-KEY-PQ-') ? generateHybridIdentity() : generateX25519Identity())
+      const once = await (identity.startsWith('AGE-SECRET-KEY-PQ-')
+        ? generateHybridIdentity()
+        : generateX25519Identity())
       return ok({ age: await sealWhole(plain, { recipient: await identityToRecipient(once) }), identity: once })
     },
     destroy: (day) => rm(path(day), { force: true }),
-    days: async () => (await readdir(folder).catch(() => [])).flatMap((name) => (/^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [])),
+    days: async () =>
+      (await readdir(folder).catch(() => [])).flatMap((name) =>
+        /^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [],
+      ),
   }
 }

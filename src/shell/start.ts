@@ -26,7 +26,16 @@ import { allRoutes } from '#shell/web/routes'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Methods Safehand carries itself or guides a person through; only these are recommended. */
-const offered = ['managed_transfer', 'encrypted_email', 'internal_email', 'standard_email', 'public_page', 'telephone', 'cjsm_email', 'partner_space']
+const offered = [
+  'managed_transfer',
+  'encrypted_email',
+  'internal_email',
+  'standard_email',
+  'public_page',
+  'telephone',
+  'cjsm_email',
+  'partner_space',
+]
 
 /** The vocabulary and the organisation's rulebooks, stacked. */
 export async function loadPolicy(folder = join(root, 'rulebooks'), names = ['council.yaml']) {
@@ -62,14 +71,17 @@ async function checkMarker(config: Config): Promise<Outcome<undefined>> {
     })
   }
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
-  if (config.demonstration) await writeFile(marker, 'Invented people; nothing is really sent. This folder can never hold real information.\n')
+  if (config.demonstration)
+    await writeFile(marker, 'Invented people; nothing is really sent. This folder can never hold real information.\n')
   return ok()
 }
 
-async function openStore(config: Config): Promise<Outcome<{ store: Store; stop(): Promise<void> }>> {
+async function openStore(config: Config): Promise<Outcome<{ store: Store; stop: () => Promise<void> }>> {
   if (config.databaseUrl) return ok({ store: openDatabase({ url: config.databaseUrl }), stop: async () => {} })
   const server = await startEmbedded({ folder: join(config.dataFolder, 'postgres') })
-  return server.ok ? ok({ store: openDatabase({ url: server.value.connectionString }), stop: () => server.value.stop() }) : server
+  return server.ok
+    ? ok({ store: openDatabase({ url: server.value.connectionString }), stop: () => server.value.stop() })
+    : server
 }
 
 /** A Safehand that runs. */
@@ -77,7 +89,7 @@ export interface Running {
   house: House
   /** Address it answers at. */
   url: string
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 /**
@@ -114,7 +126,9 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
     now,
   }
   if (config.demonstration) await seedDemonstration(house)
-  await jobs.work('deliver-mail', (ids) => mailDelivery(store.db, { smtpUrl: config.smtpUrl, from: config.mailFrom })(ids.id!))
+  await jobs.work('deliver-mail', (ids) =>
+    mailDelivery(store.db, { smtpUrl: config.smtpUrl, from: config.mailFrom })(ids.id!),
+  )
   await jobs.work('tidy', () => tidy(house))
   await jobs.work('destroy-parcel', (ids) => destroyParcel(house, ids.parcelId!))
   await jobs.repeat('tidy', '* * * * *')
@@ -122,7 +136,11 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   const app = await buildApp(house, allRoutes(house.policy), built)
   await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') throw error
-    orThrow(fail('setting-wrong', { detail: `Something else answers at port ${config.port} already. Choose another with --port.` }))
+    orThrow(
+      fail('setting-wrong', {
+        detail: `Something else answers at port ${config.port} already. Choose another with --port.`,
+      }),
+    )
   })
   return ok({
     house,
@@ -142,5 +160,9 @@ async function builtAssets() {
   const folder = assetsFolder(root)
   const hash = createHash('sha256')
   for (const name of (await readdir(folder)).toSorted()) hash.update(name).update(await readFile(join(folder, name)))
-  return { folder, url: `/assets/${hash.digest('hex').slice(0, 16)}`, version: JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version as string }
+  return {
+    folder,
+    url: `/assets/${hash.digest('hex').slice(0, 16)}`,
+    version: JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version as string,
+  }
 }

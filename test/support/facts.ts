@@ -17,7 +17,7 @@ function anyValue(policy: Policy, place: number): fc.Arbitrary<FactValue> {
 }
 
 /** What may be known of a case: any of the facts, with any of their values; contradictions included. */
-export const anyFacts = (policy: Policy): fc.Arbitrary<Facts> =>
-  fc.record(Object.fromEntries(policy.facts.map(({ id }, place) => [id, anyValue(policy, place)])), {
-    requiredKeys: [],
-  })
+export const anyFacts = (policy: Policy): fc.Arbitrary<Facts> => {
+  const values = Object.fromEntries(policy.facts.map(({ id }, place) => [id, anyValue(policy, place)]))
+  return fc.record(values, { requiredKeys: [] }).map((facts) => facts as Facts)
+}

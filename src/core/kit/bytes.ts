@@ -24,7 +24,8 @@ export function concat(...parts: Uint8Array[]): Bytes {
 }
 
 /** Whether two arrays hold the same bytes. Not constant in time: never for secrets. */
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i])
 
 /** Base64, standard alphabet with padding. Decoding is strict and throws on anything not canonical. */
 export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes)

@@ -73,7 +73,7 @@ test('a rule may compare a fact with the method being judged', () => {
   const { methods } = orThrow(decide(smallPolicy(rulebookText(rules)), { ...known, partner: 'parcel' }))
   assert.deepEqual(
     Object.values(methods)
-      .map(({ method, outcome }) => [method, outcome])
+      .map(({ method, outcome }) => `${method} ${outcome}`)
       .toSorted(),
     [
       ['mail', 'BLOCK'],

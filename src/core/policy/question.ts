@@ -17,11 +17,10 @@ export interface Question {
 }
 
 /**
- * A first quick look at every pair of answers finds most differences. After the long one the question is asked, needed or
- * not: one question too many is better than a wrong answer.
+ * How many cases it looks at for one pair of answers, in rounds: short looks at every pair find most differences. After
+ * the last the question is asked, needed or not: one question too many is better than a wrong answer.
  */
-const quickLooks = 40
-const longLooks = 2_000
+const rounds = [30, 200, 1_500]
 
 /**
  * The next question whose answer can still change what the person is told to do: which method comes first, what it
@@ -94,12 +93,18 @@ function matters(search: Search, possible: Possible, place: number): boolean {
   if (!first) return false
   // A classification that nobody gives is itself an answer: without it the rulebook allows nothing.
   if (rules.some(({ scheme }) => scheme === place)) others.unshift(possible)
-  const differs = (other: Possible, looks: number) => {
+  const open = search.open.filter((fact) => fact !== place)
+  const looking = others.map((other) => {
     const seeing = rules.filter(({ scheme, reads }) => [scheme, ...reads].some((fact) => first[fact] !== other[fact]))
-    const without = { ...search, looks, open: search.open.filter((fact) => fact !== place) }
-    return differ(without, { seeing, isSeen: false, waiting: rules }, first, other) ?? looks === longLooks
+    return (looks: number) => differ({ ...search, looks, open }, { seeing, isSeen: false, waiting: rules }, first, other)
+  })
+  let undecided = looking
+  for (const looks of rounds) {
+    const found = undecided.map((look) => ({ look, is: look(looks) }))
+    if (found.some(({ is }) => is)) return true
+    undecided = found.flatMap(({ look, is }) => (is === undefined ? look : []))
   }
-  return others.some((other) => differs(other, quickLooks)) || others.some((other) => differs(other, longLooks))
+  return undecided.length > 0
 }
 
 /**

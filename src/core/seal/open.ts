@@ -126,8 +126,9 @@ function checkedParts(content: Content, sealed: ByteFlow): AsyncGenerator<Bytes>
     if (isLast && place < manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-truncated' })
     const sha256 = toHex(await tools.sha256(bytes))
     if (sha256 === manifest.parts[n]) return bytes
+    if (manifest.parts.includes(sha256)) throw new ProblemError({ slug: 'content-reordered' })
     if (n === 0) await contentPrefix(content, new ByteReader(flowOf(bytes)))
-    throw new ProblemError({ slug: manifest.parts.includes(sha256) ? 'content-reordered' : 'content-altered' })
+    throw new ProblemError({ slug: 'content-altered' })
   })
 }
 

@@ -1,13 +1,15 @@
 import { concat, fromBase64, toHex, utf8, type Bytes } from '#core/kit/bytes'
+import { canonicalJson, type Json } from '#core/kit/canonical-json'
 import { orThrow, type Outcome } from '#core/kit/outcome'
-import { type Secret } from '#core/seal/age-file'
-import { wholeOf, type ByteFlow } from '#core/seal/flow'
-import { identityFrom, openLock, recipientOf, type LockRequest } from '#core/seal/locks'
+import { newPrefix, sealWhole, type Secret } from '#core/seal/age-file'
+import { flowOf, wholeOf, type ByteFlow } from '#core/seal/flow'
+import { identityFrom, makeLock, openLock, recipientOf, type LockRequest } from '#core/seal/locks'
 import { openParcel, type OpenedParcel } from '#core/seal/open'
 import { type ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
 import { sealParcel, type SealedParcel, type SealRequest } from '#core/seal/seal'
-import { type SealSource } from '#core/seal/tar-index'
+import { sealPayload } from '#core/seal/stream'
+import { layout, type IndexEntry, type SealSource } from '#core/seal/tar-index'
 import { randomBytes, webTools, type SealTools } from '#core/seal/tools'
 
 const ownTools = await webTools()
@@ -73,7 +75,14 @@ export async function seals(change: Partial<SealRequest> = {}): Promise<Outcome<
 /** Opens what was sealed, as its recipient would; `change` is what a server might do to it on the way. */
 export async function opens(
   { parcel, content, secrets }: Sealed,
-  change: { lock?: number; secret?: Secret; content?: Uint8Array; manifestAge?: Uint8Array; tools?: SealTools } = {},
+  change: {
+    lock?: number
+    secret?: Secret
+    content?: Uint8Array
+    manifestAge?: Uint8Array
+    tools?: SealTools
+    servesAll?: boolean
+  } = {},
 ): Promise<Outcome<OpenedParcel>> {
   const tools = change.tools ?? ownTools
   const lock = parcel.locks[change.lock ?? 0]!
@@ -88,7 +97,7 @@ export async function opens(
   return openParcel({
     lock: opened.value,
     manifestAge: change.manifestAge ?? parcel.manifestAge,
-    fetchContent: (start, end) => inPieces(served.subarray(start, end), 50_000),
+    fetchContent: (start, end) => inPieces(served.subarray(start, change.servesAll ? undefined : end), 50_000),
     tools,
   })
 }
@@ -120,3 +129,28 @@ export async function aKeyLock(
 }
 
 export const sealedOk = async (change: Partial<SealRequest> = {}): Promise<Sealed> => orThrow(await seals(change))
+
+/** A parcel by someone who writes the tar, the index and the manifest to their own liking, all properly sealed. */
+export async function aHostileParcel(own: {
+  tar?: Uint8Array
+  lines?: Omit<IndexEntry, 'offset'>[]
+  manifest?: Record<string, unknown>
+}): Promise<Sealed> {
+  const lines = own.lines ?? []
+  const key = await aKeyLock('key', true)
+  const parcelIdentity = identityFrom(randomBytes(32), true)
+  const recipient = await recipientOf(parcelIdentity)
+  const { prefix, streamKey } = await newPrefix(recipient, ownTools)
+  const tar = own.tar ?? new Uint8Array(layout(lines).sizeBytes)
+  const content = concat(prefix, await wholeOf(sealPayload(await ownTools.cipher(streamKey), flowOf(tar))))
+  const { offsets } = layout(lines)
+  const index = lines.map((line, place) => ({ ...line, offset: offsets[place]! }))
+  const parts = [toHex(await ownTools.sha256(content))]
+  const sizes = { contentSizeBytes: content.length, partSizeBytes: 2 ** 20, parts }
+  const manifest = { version: 1, parcelId, pq: true, ...details, ...sizes, index, ...own.manifest }
+  const manifestAge = await sealWhole(utf8(canonicalJson(manifest as Json)), { recipient })
+  const manifestSha256 = toHex(await ownTools.sha256(manifestAge))
+  const lock = orThrow(await makeLock(key.request, { parcelIdentity, parcelId, manifestSha256 }, ownTools))
+  const parcel = { ...sizes, manifestAge, manifestSha256, parcelRoot: '', locks: [lock], signature: null }
+  return { parcel, content, stored: new Map(), secrets: [{ identity: key.identity }] }
+}

@@ -6,7 +6,7 @@ import { loadVocabulary } from '#core/policy/vocabulary'
 import type { House } from '#edge/house'
 import { inTransaction } from '#edge/store/database'
 import { check, fromForm } from '#edge/web/fields'
-import type { Action, Actor, Model, Route, Screen, Visit } from '#edge/web/route'
+import type { Action, Actor, Model, Raw, Route, Screen, Visit } from '#edge/web/route'
 import { routes as agreementRoutes } from '#features/agreements/routes'
 import { askAdvice, certifyEmergency, panel } from '#features/approvals/approvals'
 import { routes as approvalRoutes } from '#features/approvals/routes'
@@ -71,6 +71,15 @@ async function page(
   return html
 }
 
+/** What a search shows: it is sent, so that no name is in an address. */
+async function found(actor: Actor, words: string): Promise<string> {
+  const route = routes.find((one) => one.kind === 'raw' && one.path === '/organisations/search') as Raw
+  const reply = {
+    page: (view: string, model: Model) => render(view, { ...model, values: {}, errors: {}, actor }, 'en'),
+  }
+  return orThrow(await route.handle(visit(actor, {}), { body: { words } } as never, reply as never)) as string
+}
+
 async function send(
   actor: Actor,
   url: string,
@@ -120,7 +129,7 @@ test('every list says what to do when it is empty', async () => {
     assert.match(await page(governance, url), words)
   assert.match(await page(administrator, '/certifications').catch(String), /not-allowed/)
   assert.match(await page(sender, `/organisations/${police.id}`), /Nobody is listed yet/)
-  assert.match(await page(sender, '/organisations', { words: 'nobody here' }), /Nobody has been found/)
+  assert.match(await found(sender, 'nobody here'), /Nobody has been found/)
   assert.match(await page(administrator, '/advice'), /You have asked nothing yet/)
 })
 
@@ -140,7 +149,7 @@ test('at 16:40 anybody adds an organisation, a contact and finds them', async ()
   const shown = await page(sender, contact.then)
   assert.match(shown, /Lou Harbour/)
   assert.doesNotMatch(shown, /<title>[^<]*Lou/, 'no name in a title')
-  assert.match(await page(sender, '/organisations', { words: 'lou harb' }), /Lou Harbour/)
+  assert.match(await found(sender, 'lou harb'), /Lou Harbour/)
 })
 
 test('only those who keep the directory list domains, keys, logins and required methods', async () => {
@@ -195,7 +204,7 @@ test('only an administrator changes our own organisation and its staff', async (
     roles: ['auditor', 'manager'],
     lineManager: sender.email,
   })
-  assert.match(await page(administrator, made.then), /auditor, manager/)
+  assert.match(await page(administrator, made.then), /Auditor, Manager/)
   assert.match(await page(administrator, `${made.then}/edit`), /value="auditor" checked/)
   assert.equal(await page(desk, `${made.then}/edit`), 'not-allowed')
   await page(administrator, `${own}/people/new`)
@@ -359,7 +368,7 @@ test('the service desk grants a method for a time, to somebody else, and ends it
   )
   await send(desk, '/grants', grant({ to: 'role', role: 'manager' }))
   const shown = await page(desk, '/grants')
-  assert.match(shown, /Safehand parcel: Everyone with the role manager/)
+  assert.match(shown, /Safehand parcel: Everyone with the role Manager/)
   await send(desk, /action="(\/grants\/[^"]+\/end)"/.exec(shown)![1]!)
   assert.match(await page(desk, '/grants'), /Ended/)
 })

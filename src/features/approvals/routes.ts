@@ -7,7 +7,7 @@ import { inTransaction } from '#edge/store/database'
 import { choice, day, email, fields, line, list, optional, text } from '#edge/web/fields'
 import { action, roles, screen, type Role, type Route, type Visit } from '#edge/web/route'
 import { dayOf } from '#features/organisations/calendar'
-import { items } from '#features/organisations/words'
+import { items, roleItems, roleName } from '#features/organisations/words'
 import { staffByEmail } from '#features/people/queries'
 import { allowException, answerAdvice, reviewEmergency } from '#features/approvals/approvals'
 import {
@@ -44,7 +44,7 @@ import {
 import { mayAnswer } from '#features/approvals/waiting'
 
 const doing = ({ actor, now, house }: Visit) => ({ byId: actor.id, now, publicUrl: house.config.publicUrl })
-const roleWords = (role: string) => adviceRoles[role as AdviceRole] ?? role.replaceAll('-', ' ')
+const roleWords = (role: string) => adviceRoles[role as AdviceRole] ?? roleName(role)
 
 const adviceList = screen({
   path: '/advice',
@@ -267,7 +267,7 @@ const grantList = screen({
     const shown = (await grants(visit.house.db)).map((row) => ({
       ...row,
       methodWords: methodWords(visit, row.method),
-      to: row.personName ?? `Everyone with the role ${row.role?.replaceAll('-', ' ')}`,
+      to: row.personName ?? `Everyone with the role ${roleName(row.role!)}`,
       isInForce: !row.endedAt && row.startsOn <= today && today <= row.endsOn,
       isLive: !row.endedAt && today <= row.endsOn,
     }))
@@ -291,7 +291,7 @@ const grantNew = screen({
     ok({
       title: 'Grant the use of a method',
       methods: [...house.policy.vocabulary.methods].map(([value, { name }]) => ({ value, text: name })),
-      roleItems: roles.map((role) => ({ value: role, text: role.replaceAll('-', ' ') })),
+      roleItems,
       today: dayOf(now),
       backUrl: '/grants',
     }),

@@ -2,11 +2,14 @@ import type { Insertable } from 'kysely'
 import type { Db, Tx } from '#edge/store/database'
 import type { Tables } from '#edge/store/tables'
 
-export const insertIncident = (tx: Tx, row: Insertable<Tables['incidents']>) => tx.insertInto('incidents').values(row).returning('id').executeTakeFirstOrThrow()
+export const insertIncident = (tx: Tx, row: Insertable<Tables['incidents']>) =>
+  tx.insertInto('incidents').values(row).returning('id').executeTakeFirstOrThrow()
 
-export const incidentsOf = (db: Db, transferId: string) => db.selectFrom('incidents').where('transferId', '=', transferId).selectAll().orderBy('reportedAt').execute()
+export const incidentsOf = (db: Db, transferId: string) =>
+  db.selectFrom('incidents').where('transferId', '=', transferId).selectAll().orderBy('reportedAt').execute()
 
-export const incidentById = (db: Db | Tx, id: string) => db.selectFrom('incidents').where('id', '=', id).selectAll().executeTakeFirst()
+export const incidentById = (db: Db | Tx, id: string) =>
+  db.selectFrom('incidents').where('id', '=', id).selectAll().executeTakeFirst()
 
 /** The reporter's line manager, and that manager's own, so that one of them can record it when the other is away. (D49) */
 export const managersOf = (db: Db | Tx, personId: string) =>
@@ -31,7 +34,17 @@ export const unrecordedFor = (db: Db, managerId: string) =>
     .execute()
 
 /** Notes the manager's record; false when it was recorded already. */
-export const recordIncident = async (tx: Tx, id: string, by: { recordedBy: string; recordedWords: string; recordedAt: Date }): Promise<boolean> => {
-  const row = await tx.updateTable('incidents').set(by).where('id', '=', id).where('recordedAt', 'is', null).returning('id').executeTakeFirst()
+export const recordIncident = async (
+  tx: Tx,
+  id: string,
+  by: { recordedBy: string; recordedWords: string; recordedAt: Date },
+): Promise<boolean> => {
+  const row = await tx
+    .updateTable('incidents')
+    .set(by)
+    .where('id', '=', id)
+    .where('recordedAt', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
   return row !== undefined
 }

@@ -8,7 +8,14 @@ import { action, screen, type Actor, type Route, type Visit, type Waiting } from
 import { peopleWithRole } from '#features/people/queries'
 import { transferById } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
-import { incidentById, incidentsOf, insertIncident, managersOf, recordIncident, unrecordedFor } from '#features/incidents/queries'
+import {
+  incidentById,
+  incidentsOf,
+  insertIncident,
+  managersOf,
+  recordIncident,
+  unrecordedFor,
+} from '#features/incidents/queries'
 
 /** What may have gone wrong. @source DOMAIN 4.8 */
 export const kinds = {
@@ -37,7 +44,14 @@ const reportPage = screen({
   view: 'incidents/views/report',
   load: async (visit) => {
     const transfer = await transferOf(visit)
-    return transfer.ok ? ok({ title: 'Something may have gone wrong', transfer: transfer.value, kinds, backUrl: `/transfers/${transfer.value.id}` }) : transfer
+    return transfer.ok
+      ? ok({
+          title: 'Something may have gone wrong',
+          transfer: transfer.value,
+          kinds,
+          backUrl: `/transfers/${transfer.value.id}`,
+        })
+      : transfer
   },
 })
 
@@ -52,13 +66,35 @@ const report = action({
       const { house, actor, now } = visit
       const transfer = await transferOf(visit)
       if (!transfer.ok) return transfer
-      const { id } = await insertIncident(tx, { transferId: transfer.value.id, kind: body.kind, whatHappened: body.whatHappened, whenNoticed: now, reportedBy: actor.id, reportedAt: now })
-      await recordEvent(tx, 'problem-reported', { transfer: transfer.value.id, problem: id, kind: body.kind, by: actor.id }, { transferId: transfer.value.id })
+      const { id } = await insertIncident(tx, {
+        transferId: transfer.value.id,
+        kind: body.kind,
+        whatHappened: body.whatHappened,
+        whenNoticed: now,
+        reportedBy: actor.id,
+        reportedAt: now,
+      })
+      await recordEvent(
+        tx,
+        'problem-reported',
+        { transfer: transfer.value.id, problem: id, kind: body.kind, by: actor.id },
+        { transferId: transfer.value.id },
+      )
       const managers = await managersOf(tx, actor.id)
       const officers = (await peopleWithRole(tx, 'data-protection-officer')).map((person) => person.email)
-      const told = new Set([...officers, ...(managers ? [managers.email] : (await peopleWithRole(tx, 'information-governance')).map((person) => person.email))])
+      const told = new Set([
+        ...officers,
+        ...(managers
+          ? [managers.email]
+          : (await peopleWithRole(tx, 'information-governance')).map((person) => person.email)),
+      ])
       for (const to of told) {
-        await holdMail(tx, { to, letter: letter(transfer.value.reference, `${house.config.publicUrl}/problems-reported/${id}`), language: 'en', transferId: transfer.value.id })
+        await holdMail(tx, {
+          to,
+          letter: letter(transfer.value.reference, `${house.config.publicUrl}/problems-reported/${id}`),
+          language: 'en',
+          transferId: transfer.value.id,
+        })
       }
       return ok({ id })
     }),
@@ -67,12 +103,20 @@ const report = action({
 
 /** A report, for its reporter, their managers, and those whose role it is. */
 async function readable(visit: Visit) {
-  const incident = /^[0-9a-f-]{36}$/.test(visit.params.problem!) ? await incidentById(visit.house.db, visit.params.problem!) : undefined
+  const incident = /^[0-9a-f-]{36}$/.test(visit.params.problem!)
+    ? await incidentById(visit.house.db, visit.params.problem!)
+    : undefined
   if (!incident) return fail('not-found')
   const managers = incident.reportedBy ? await managersOf(visit.house.db, incident.reportedBy) : undefined
   const { actor } = visit
-  const isManager = managers?.id === actor.id || managers?.seniorId === actor.id || (!managers && actor.roles.includes('information-governance'))
-  const mayRead = isManager || incident.reportedBy === actor.id || actor.roles.some((role) => role === 'data-protection-officer' || role === 'information-governance')
+  const isManager =
+    managers?.id === actor.id ||
+    managers?.seniorId === actor.id ||
+    (!managers && actor.roles.includes('information-governance'))
+  const mayRead =
+    isManager ||
+    incident.reportedBy === actor.id ||
+    actor.roles.some((role) => role === 'data-protection-officer' || role === 'information-governance')
   return mayRead ? ok({ incident, isManager }) : fail('not-found')
 }
 
@@ -110,8 +154,20 @@ const recordProblem = action({
     if (!found.value.isManager || found.value.incident.reportedBy === visit.actor.id) return fail('not-allowed')
     return inTransaction(visit.house.db, async (tx) => {
       const { incident } = found.value
-      if (!(await recordIncident(tx, incident.id, { recordedBy: visit.actor.id, recordedWords: body.words, recordedAt: visit.now }))) return fail('changed-meanwhile')
-      await recordEvent(tx, 'problem-recorded', { problem: incident.id, by: visit.actor.id }, incident.transferId ? { transferId: incident.transferId } : {})
+      if (
+        !(await recordIncident(tx, incident.id, {
+          recordedBy: visit.actor.id,
+          recordedWords: body.words,
+          recordedAt: visit.now,
+        }))
+      )
+        return fail('changed-meanwhile')
+      await recordEvent(
+        tx,
+        'problem-recorded',
+        { problem: incident.id, by: visit.actor.id },
+        incident.transferId ? { transferId: incident.transferId } : {},
+      )
       return ok({})
     })
   },
@@ -120,13 +176,27 @@ const recordProblem = action({
 
 /** Reported problems that wait for this person to record them. */
 export async function waiting(db: Db, actor: Actor): Promise<Waiting[]> {
-  return (await unrecordedFor(db, actor.id)).map(({ id, reportedAt }) => ({ what: 'Record a problem that one of your team reported', url: `/problems-reported/${id}`, since: reportedAt }))
+  return (await unrecordedFor(db, actor.id)).map(({ id, reportedAt }) => ({
+    what: 'Record a problem that one of your team reported',
+    url: `/problems-reported/${id}`,
+    since: reportedAt,
+  }))
 }
 
 /** What was reported about a transfer, on its page. */
 export async function panel(visit: Visit, transferId: string) {
   const incidents = await incidentsOf(visit.house.db, transferId)
-  return incidents.length === 0 ? undefined : { view: 'incidents/views/panel', model: { incidents: incidents.map((incident) => ({ ...incident, kindWords: kinds[incident.kind as keyof typeof kinds] ?? incident.kind })) } }
+  return incidents.length === 0
+    ? undefined
+    : {
+        view: 'incidents/views/panel',
+        model: {
+          incidents: incidents.map((incident) => ({
+            ...incident,
+            kindWords: kinds[incident.kind as keyof typeof kinds] ?? incident.kind,
+          })),
+        },
+      }
 }
 
 export const routes: Route[] = [reportPage, report, problemPage, recordProblem]

@@ -1,8 +1,9 @@
+import Type from 'typebox'
 import { limits } from '#core/kit/limits'
 import { fail, ok } from '#core/kit/outcome'
 import { inTransaction } from '#edge/store/database'
 import { choice, choices, day, email, fields, line, optional, telephone, text, yesNo } from '#edge/web/fields'
-import { action, roles, screen, type Route, type Visit } from '#edge/web/route'
+import { action, raw, roles, screen, type Route, type Visit } from '#edge/web/route'
 import { addContact, changeContact, saveOrganisation, saveProfile } from '#features/organisations/directory'
 import { mailboxRoutes } from '#features/organisations/mailbox-routes'
 import { about, at, by, keeps, keepsStaff } from '#features/organisations/pages'
@@ -20,6 +21,8 @@ import {
   directoryKeepers,
   items,
   languages,
+  roleItems,
+  roleName,
   sectorIds,
   sectors,
   telephoneKinds,
@@ -35,25 +38,41 @@ async function personOf({ house, params }: Visit) {
 
 const sectorWords = (sector: string) => sectors[sector as keyof typeof sectors] ?? sector
 
+async function listModel({ house }: Visit, words: string) {
+  const rows = await organisationsBy(house.db, words)
+  return {
+    title: 'Organisations and people',
+    words,
+    organisations: rows.map(({ id, name, sector, isOwn }) => ({ id, name, isOwn, sector: sectorWords(sector) })),
+    found: await searchDirectory(house.db, { words }),
+    most: limits.listRows,
+    maxWords: limits.lineCharacters,
+    backUrl: words ? '/organisations' : '/',
+  }
+}
+
 const list = screen({
   path: '/organisations',
   who: 'signed-in',
-  summary: 'Organisations, and a search of everyone in them',
+  summary: 'Organisations',
   view: 'organisations/views/list',
-  load: async ({ house, query }) => {
-    const words = String(query.words ?? '').slice(0, limits.lineCharacters)
-    const rows = await organisationsBy(house.db, words)
-    const organisations = rows.map(({ id, name, sector, isOwn }) => ({ id, name, isOwn, sector: sectorWords(sector) }))
-    return ok({
-      title: 'Organisations and people',
-      words,
-      organisations,
-      found: await searchDirectory(house.db, { words }),
-      most: limits.listRows,
-      backUrl: '/',
-    })
-  },
+  load: async (visit) => ok(await listModel(visit, '')),
 })
+
+// Names are searched for by POST: an address is kept in histories and logs, and holds no personal data.
+const search = ['/organisations/search', '/api/organisations/search'].map((path) =>
+  raw({
+    method: 'POST',
+    path,
+    who: 'signed-in',
+    summary: 'Find people, teams and organisations',
+    body: fields({ words: Type.String({ title: 'what to search for', maxLength: limits.lineCharacters }) }),
+    handle: async (visit, request, reply) => {
+      const { words } = request.body as { words: string }
+      return ok(reply.page('organisations/views/list', await listModel(visit, words.trim())))
+    },
+  }),
+)
 
 const show = screen({
   path: '/organisations/:organisation',
@@ -212,7 +231,7 @@ const contact = {
 const contactLists = {
   kinds: items(telephoneKinds),
   languages: items(languages),
-  roleItems: roles.map((role) => ({ value: role, text: role.replaceAll('-', ' ') })),
+  roleItems,
 }
 
 const contactNew = screen({
@@ -226,7 +245,7 @@ const contactNew = screen({
       title: isOwn ? 'Add a colleague' : `Add a contact at ${name}`,
       ...contactLists,
       isStaff: isOwn,
-      person: {},
+      person: { roles: ['sender'] },
       action: at(id, isOwn ? 'staff' : 'people'),
       backUrl: at(id),
     })),
@@ -254,6 +273,7 @@ const contactShow = screen({
     return ok({
       title: 'Contact',
       person,
+      roleNames: person.roles.map(roleName),
       lineManager: (await personById(visit.house.db, person.lineManagerId ?? undefined))?.fullName,
       canKeep: person.isOwn ? keepsStaff(visit) : keeps(visit),
       telephoneKind: person.telephoneKind && telephoneKinds[person.telephoneKind],
@@ -350,6 +370,7 @@ const staffEdit = action({
 
 export const routes: Route[] = [
   list,
+  ...search,
   newPage,
   add,
   show,

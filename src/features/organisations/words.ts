@@ -1,4 +1,4 @@
-import type { Role } from '#edge/web/route'
+import { roles, type Role } from '#edge/web/route'
 
 /** What kind of body an organisation is: the values that rulebooks know for `sector`. @source DOMAIN 4.1; clause D12 */
 export const sectors = {
@@ -32,3 +32,9 @@ export const directoryKeepers = ['service-desk', 'administrator', 'information-g
 /** A closed list as radios, checkboxes and selects show it. */
 export const items = (words: Readonly<Record<string, string>>) =>
   Object.entries(words).map(([value, text]) => ({ value, text }))
+
+/** A role as people say it. */
+export const roleName = (role: string): string => `${role.charAt(0).toUpperCase()}${role.slice(1).replaceAll('-', ' ')}`
+
+/** The roles of our staff, as checkboxes and selects show them. */
+export const roleItems = roles.map((role) => ({ value: role, text: roleName(role) }))

@@ -11,9 +11,24 @@ import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
 import { staffById } from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
-import { lockRecipient, lockTransfer, recipientById, recipientsOf, transferById, updateRecipient, updateTransfer } from '#features/transfers/queries'
+import {
+  lockRecipient,
+  lockTransfer,
+  recipientById,
+  recipientsOf,
+  transferById,
+  updateRecipient,
+  updateTransfer,
+} from '#features/transfers/queries'
 import { codeLetter, notForMeLetter, openedLetter, ringNowLetter } from '#features/parcels/mails'
-import { destroyLocks, giveBackFailure, lockOfRecipient, parcelOf, partsOf, takeFailure } from '#features/parcels/queries'
+import {
+  destroyLocks,
+  giveBackFailure,
+  lockOfRecipient,
+  parcelOf,
+  partsOf,
+  takeFailure,
+} from '#features/parcels/queries'
 import { partKey, manifestKey } from '#features/parcels/sealing'
 
 const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -23,7 +38,8 @@ export async function collectable(db: Db | Tx, recipientId: string) {
   const recipient = isId.test(recipientId) ? await recipientById(db, recipientId) : undefined
   const transfer = recipient && (await transferById(db, recipient.transferId))
   const parcel = transfer && (await parcelOf(db, transfer.id))
-  if (!recipient || !transfer || !parcel || parcel.state === 'sealing' || parcel.state === 'abandoned') return fail('not-found')
+  if (!recipient || !transfer || !parcel || parcel.state === 'sealing' || parcel.state === 'abandoned')
+    return fail('not-found')
   if (recipient.withdrawnAt) return fail('parcel-withdrawn')
   if (recipient.notForMeAt) return fail('parcel-not-for-you')
   if (parcel.state === 'recalled') return fail('parcel-recalled')
@@ -52,7 +68,12 @@ export async function mailCode(visit: Visit, token: string): Promise<Outcome<unk
     if (!live.ok) return live
     const code = await askCode(tx, { purpose: 'collect', subjectId: recipient.id, browser: visit.browser, now })
     if (!code.ok) return code
-    await holdMail(tx, { to: recipient.email, letter: codeLetter(code.value, live.value.transfer.reference), language: recipient.language === 'cy' ? 'cy' : 'en', transferId: recipient.transferId })
+    await holdMail(tx, {
+      to: recipient.email,
+      letter: codeLetter(code.value, live.value.transfer.reference),
+      language: recipient.language === 'cy' ? 'cy' : 'en',
+      transferId: recipient.transferId,
+    })
     return ok({})
   })
 }
@@ -63,7 +84,13 @@ export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome
   const recipientId = visit.params.recipient!
   if (!isId.test(recipientId)) return fail('not-found')
   if (!(await takeFailure(house.db, recipientId))) return fail('link-locked')
-  const proved = await checkCode(house.db, { purpose: 'collect', browser: visit.browser, code: typed, now, subjectId: recipientId })
+  const proved = await checkCode(house.db, {
+    purpose: 'collect',
+    browser: visit.browser,
+    code: typed,
+    now,
+    subjectId: recipientId,
+  })
   if (!proved.ok) return proved
   await giveBackFailure(house.db, recipientId)
   const told = await inTransaction(house.db, async (tx) => {
@@ -72,7 +99,12 @@ export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome
     const { recipient, transfer, lock } = live.value
     if (!recipient.mailboxProvedAt) {
       await updateRecipient(tx, recipient.id, { mailboxProvedAt: now })
-      await recordEvent(tx, 'mailbox-proved', { transfer: transfer.id, recipient: recipient.id }, { transferId: transfer.id })
+      await recordEvent(
+        tx,
+        'mailbox-proved',
+        { transfer: transfer.id, recipient: recipient.id },
+        { transferId: transfer.id },
+      )
     }
     const sender = await staffById(house.db, transfer.senderId)
     if (sender && lock.kind === 'passphrase' && !recipient.openedAt) {
@@ -96,10 +128,16 @@ export async function acknowledge(visit: Visit, key: string): Promise<Outcome<un
     const live = await collectable(tx, recipient.recipientId)
     if (!live.ok) return live
     const bytes = Buffer.from(fromBase64(key))
-    if (bytes.length !== limits.publicKeyBytes) return fail('form-incomplete', { fields: { key: 'Send an Ed25519 public key of 32 bytes' } })
+    if (bytes.length !== limits.publicKeyBytes)
+      return fail('form-incomplete', { fields: { key: 'Send an Ed25519 public key of 32 bytes' } })
     const { recipient: row, transfer } = live.value
     await updateRecipient(tx, row.id, { acknowledgedAt: row.acknowledgedAt ?? now, collectingKey: bytes })
-    await recordEvent(tx, 'parcel-acknowledged', { transfer: transfer.id, recipient: row.id, key, read: ['purpose', 'limits', 'handling'] }, { transferId: transfer.id })
+    await recordEvent(
+      tx,
+      'parcel-acknowledged',
+      { transfer: transfer.id, recipient: row.id, key, read: ['purpose', 'limits', 'handling'] },
+      { transferId: transfer.id },
+    )
     return ok({})
   })
 }
@@ -120,10 +158,18 @@ export async function releaseLock(visit: Visit): Promise<Outcome<{ age: Uint8Arr
   if (!live.ok) return live
   const { lock, recipient, transfer } = live.value
   const age = new Uint8Array(lock.age!)
-  const release = lock.kind === 'automatic' ? await visit.house.keyring.release(age, lock.createdAt.toISOString().slice(0, 10)) : ok({ age })
+  const release =
+    lock.kind === 'automatic'
+      ? await visit.house.keyring.release(age, lock.createdAt.toISOString().slice(0, 10))
+      : ok({ age })
   if (!release.ok) return release
   await inTransaction(visit.house.db, async (tx) => {
-    await recordEvent(tx, 'lock-released', { transfer: transfer.id, recipient: recipient.id, lock: lock.id }, { transferId: transfer.id })
+    await recordEvent(
+      tx,
+      'lock-released',
+      { transfer: transfer.id, recipient: recipient.id, lock: lock.id },
+      { transferId: transfer.id },
+    )
     return ok()
   })
   return release
@@ -134,7 +180,10 @@ export async function readManifest(visit: Visit) {
   const live = await released(visit)
   if (!live.ok) return live
   const { parcel } = live.value
-  return ok({ sizeBytes: parcel.manifestSizeBytes!, stream: await visit.house.blobs.read(manifestKey(parcel.id, parcel.manifestSha256!)) })
+  return ok({
+    sizeBytes: parcel.manifestSizeBytes!,
+    stream: await visit.house.blobs.read(manifestKey(parcel.id, parcel.manifestSha256!)),
+  })
 }
 
 /** A range of bytes, `end` not included; null when the header is malformed or outside the content. */
@@ -164,7 +213,8 @@ export async function readContent(visit: Visit, rangeHeader: string | undefined)
       const end = Math.min(parts[n]!.sizeBytes, range!.end - offset)
       yield* await blobs.read(partKey(parcel.id, n, parts[n]!.sha256), { start, end })
     }
-    if (range!.end === parcel.contentSizeBytes && !recipient.downloadedAt) await noteDownloaded(db, recipient.id, transfer.id, visit.now)
+    if (range!.end === parcel.contentSizeBytes && !recipient.downloadedAt)
+      await noteDownloaded(db, recipient.id, transfer.id, visit.now)
   }
   return ok({ range, sizeBytes: parcel.contentSizeBytes!, stream: bytes() })
 }
@@ -210,11 +260,22 @@ export async function confirmOpened(visit: Visit, opened: Opened): Promise<Outco
       verifyEd25519(fromBase64(opened.collectingSignature), said.value.bytes, new Uint8Array(recipient.collectingKey))
     if (!holds) return fail('statement-wrong')
     const service = lock.kind === 'automatic'
-    const body = { transfer: transfer.id, recipient: recipient.id, ...opened, level: service ? 'service-attested' : 'opened' }
+    const body = {
+      transfer: transfer.id,
+      recipient: recipient.id,
+      ...opened,
+      level: service ? 'service-attested' : 'opened',
+    }
     const { eventId } = await recordEvent(tx, 'parcel-opened', body, { transferId: transfer.id })
-    await updateRecipient(tx, recipient.id, { openedAt: now, receiptEventId: eventId, statement: opened.statement, remindAt: null })
+    await updateRecipient(tx, recipient.id, {
+      openedAt: now,
+      receiptEventId: eventId,
+      statement: opened.statement,
+      remindAt: null,
+    })
     const others = await recipientsOf(tx, transfer.id)
-    if (others.every((other) => other.id === recipient.id || other.openedAt)) await updateTransfer(tx, transfer.id, { state: 'collected' })
+    if (others.every((other) => other.id === recipient.id || other.openedAt))
+      await updateTransfer(tx, transfer.id, { state: 'collected' })
     const sender = await staffById(house.db, transfer.senderId)
     if (sender) {
       const letter = openedLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transfer.id}`)
@@ -271,4 +332,3 @@ export async function describeParcel(visit: Visit): Promise<Outcome<Record<strin
     checkpoint: (await checkpointNow(visit.house.db)) ?? '',
   })
 }
-

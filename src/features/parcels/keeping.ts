@@ -45,7 +45,12 @@ async function ownRecipient(tx: Tx, transferId: string, recipientId: string) {
 /** Records that the phrase was told, how and to which number, or that the person was not reached. (W47, W14) */
 export async function tellPhrase(
   visit: Visit,
-  told: { how: 'telephone' | 'in-person' | 'text' | 'letter' | 'not-reached'; number?: string; note?: string; remindInHours?: number },
+  told: {
+    how: 'telephone' | 'in-person' | 'text' | 'letter' | 'not-reached'
+    number?: string
+    note?: string
+    remindInHours?: number
+  },
 ): Promise<Outcome<unknown>> {
   const { house, actor, now, params } = visit
   return inTransaction(house.db, async (tx) => {
@@ -53,11 +58,23 @@ export async function tellPhrase(
     if (!live.ok) return live
     const recipient = await ownRecipient(tx, params.transfer!, params.who!)
     if (!recipient) return fail('not-found')
-    await insertTelling(tx, { recipientId: recipient.id, how: told.how, number: told.number ?? null, note: told.note ?? null, byId: actor.id, at: now })
+    await insertTelling(tx, {
+      recipientId: recipient.id,
+      how: told.how,
+      number: told.number ?? null,
+      note: told.note ?? null,
+      byId: actor.id,
+      at: now,
+    })
     const missed = told.how === 'not-reached'
     const remindAt = missed ? new Date(now.valueOf() + (told.remindInHours ?? limits.remindHours) * 3_600_000) : null
     await updateRecipient(tx, recipient.id, { remindAt })
-    await recordEvent(tx, missed ? 'phrase-not-reached' : 'phrase-told', { transfer: live.value.transfer.id, recipient: recipient.id, how: told.how }, { transferId: live.value.transfer.id })
+    await recordEvent(
+      tx,
+      missed ? 'phrase-not-reached' : 'phrase-told',
+      { transfer: live.value.transfer.id, recipient: recipient.id, how: told.how },
+      { transferId: live.value.transfer.id },
+    )
     return ok({ transferId: live.value.transfer.id })
   })
 }
@@ -77,7 +94,12 @@ export async function addLock(visit: Visit, parcelId: string, lock: LockGiven): 
     if (!recipient || lock.kind === 'sender') return fail('not-found')
     if (recipient.notForMeAt) return fail('parcel-not-for-you')
     if ((await destroyLocks(tx, parcel.id, now, recipient.id)) > 0) {
-      await recordEvent(tx, 'lock-destroyed', { transfer: transfer.id, recipient: recipient.id }, { transferId: transfer.id })
+      await recordEvent(
+        tx,
+        'lock-destroyed',
+        { transfer: transfer.id, recipient: recipient.id },
+        { transferId: transfer.id },
+      )
     }
     await insertLock(tx, lockRow(parcel.id, lock, now))
     await updateRecipient(tx, recipient.id, { failures: 0 })
@@ -96,7 +118,12 @@ export async function withdrawRecipient(visit: Visit): Promise<Outcome<unknown>>
     if (!recipient) return fail('not-found')
     await destroyLocks(tx, live.value.parcel.id, now, recipient.id)
     await updateRecipient(tx, recipient.id, { withdrawnAt: now, linkHash: null, remindAt: null })
-    await recordEvent(tx, 'lock-destroyed', { transfer: live.value.transfer.id, recipient: recipient.id }, { transferId: live.value.transfer.id })
+    await recordEvent(
+      tx,
+      'lock-destroyed',
+      { transfer: live.value.transfer.id, recipient: recipient.id },
+      { transferId: live.value.transfer.id },
+    )
     return ok({ transferId: live.value.transfer.id })
   })
 }
@@ -114,7 +141,12 @@ export async function recall(visit: Visit): Promise<Outcome<unknown>> {
     await recordEvent(tx, 'parcel-recalled', { transfer: transfer.id, parcel: parcel.id }, { transferId: transfer.id })
     for (const recipient of await recipientsOf(tx, transfer.id)) {
       const letter = recalledLetter(transfer.reference, actor.organisation)
-      await holdMail(tx, { to: recipient.email, letter, language: recipient.language === 'cy' ? 'cy' : 'en', transferId: transfer.id })
+      await holdMail(tx, {
+        to: recipient.email,
+        letter,
+        language: recipient.language === 'cy' ? 'cy' : 'en',
+        transferId: transfer.id,
+      })
     }
     await enqueue(tx, 'destroy-parcel', { parcelId: parcel.id })
     return ok({ transferId: transfer.id })
@@ -129,10 +161,20 @@ export async function extend(visit: Visit, days: number): Promise<Outcome<unknow
     if (!live.ok) return live
     const { transfer } = live.value
     const expiresAt = new Date(transfer.sentAt!.valueOf() + days * dayMs)
-    if (days > limits.parcelDaysMax) return fail('parcel-days', { fields: { days: `Parcels may be kept for ${limits.parcelDaysMax} days at most` }, clause: 'D39' })
-    if (expiresAt <= transfer.expiresAt!) return fail('parcel-days', { fields: { days: 'Choose a day later than the one it has now' } })
+    if (days > limits.parcelDaysMax)
+      return fail('parcel-days', {
+        fields: { days: `Parcels may be kept for ${limits.parcelDaysMax} days at most` },
+        clause: 'D39',
+      })
+    if (expiresAt <= transfer.expiresAt!)
+      return fail('parcel-days', { fields: { days: 'Choose a day later than the one it has now' } })
     await updateTransfer(tx, transfer.id, { expiresAt })
-    await recordEvent(tx, 'parcel-extended', { transfer: transfer.id, until: expiresAt.toISOString() }, { transferId: transfer.id })
+    await recordEvent(
+      tx,
+      'parcel-extended',
+      { transfer: transfer.id, until: expiresAt.toISOString() },
+      { transferId: transfer.id },
+    )
     return ok({ transferId: transfer.id })
   })
 }
@@ -158,12 +200,16 @@ async function expire(house: House, parcelId: string, transferId: string, now: D
     if (parcel?.state !== 'sealed' || transfer.expiresAt! > now) return ok()
     await destroyLocks(tx, parcelId, now)
     await updateParcel(tx, parcelId, { state: 'expired', locksDestroyedAt: now })
-    await updateTransfer(tx, transferId, { state: transfer.state === 'collected' ? 'closed' : 'expired', closedAt: now })
+    await updateTransfer(tx, transferId, {
+      state: transfer.state === 'collected' ? 'closed' : 'expired',
+      closedAt: now,
+    })
     await recordEvent(tx, 'parcel-expired', { transfer: transferId, parcel: parcelId }, { transferId })
     const waiting = (await recipientsOf(tx, transferId)).filter((recipient) => !recipient.openedAt)
     const sender = await staffById(house.db, transfer.senderId)
     if (waiting.length > 0 && sender) {
-      for (const recipient of waiting) await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId })
+      for (const recipient of waiting)
+        await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId })
       const letter = notCollectedLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transferId}`)
       await holdMail(tx, { to: sender.email, letter, language: 'en', transferId })
     }
@@ -182,8 +228,17 @@ export async function destroyParcel(house: House, parcelId: string): Promise<voi
   await inTransaction(house.db, async (tx) => {
     const again = await lockParcel(tx, parcelId)
     if (!again || again.destroyedAt) return ok()
-    await updateParcel(tx, parcelId, { destroyedAt: house.now(), ...(again.state === 'abandoned' ? {} : { state: 'destroyed' }) })
-    if (again.state !== 'abandoned') await recordEvent(tx, 'parcel-destroyed', { transfer: again.transferId, parcel: parcelId }, { transferId: again.transferId })
+    await updateParcel(tx, parcelId, {
+      destroyedAt: house.now(),
+      ...(again.state === 'abandoned' ? {} : { state: 'destroyed' }),
+    })
+    if (again.state !== 'abandoned')
+      await recordEvent(
+        tx,
+        'parcel-destroyed',
+        { transfer: again.transferId, parcel: parcelId },
+        { transferId: again.transferId },
+      )
     return ok()
   })
 }
@@ -204,12 +259,32 @@ async function chase(house: House, recipientId: string, now: Date): Promise<void
     let isChased = false
     for (const kind of kinds) isChased = (await noteChased(tx, recipientId, kind)) || isChased
     if (isChased) {
-      await holdMail(tx, { ...mail, to: recipient.email, letter: remindRecipientLetter(transfer.reference, sender?.organisation ?? '', transfer.expiresAt) })
-      await recordEvent(tx, 'recipient-chased', { transfer: transfer.id, recipient: recipientId }, { transferId: transfer.id })
-      if (sender) await holdMail(tx, { to: sender.email, letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt), language: 'en', transferId: transfer.id })
+      await holdMail(tx, {
+        ...mail,
+        to: recipient.email,
+        letter: remindRecipientLetter(transfer.reference, sender?.organisation ?? '', transfer.expiresAt),
+      })
+      await recordEvent(
+        tx,
+        'recipient-chased',
+        { transfer: transfer.id, recipient: recipientId },
+        { transferId: transfer.id },
+      )
+      if (sender)
+        await holdMail(tx, {
+          to: sender.email,
+          letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt),
+          language: 'en',
+          transferId: transfer.id,
+        })
     } else if (recipient.remindAt && recipient.remindAt <= now && sender) {
       await updateRecipient(tx, recipientId, { remindAt: null })
-      await holdMail(tx, { to: sender.email, letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt), language: 'en', transferId: transfer.id })
+      await holdMail(tx, {
+        to: sender.email,
+        letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt),
+        language: 'en',
+        transferId: transfer.id,
+      })
     }
     return ok()
   })
@@ -228,4 +303,3 @@ export async function standing(house: House, transferId: string) {
     notForMe: recipient.notForMeAt !== null,
   }))
 }
-

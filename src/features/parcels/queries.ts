@@ -1,22 +1,28 @@
-import { sql, type Insertable, type Selectable, type Updateable } from 'kysely'
+import { sql, type Insertable, type Updateable } from 'kysely'
 import { limits } from '#core/kit/limits'
 import type { Db, Tx } from '#edge/store/database'
 import type { Tables } from '#edge/store/tables'
 
-export type ParcelRow = Selectable<Tables['parcels']>
-export type LockRow = Selectable<Tables['locks']>
-
 export const insertParcel = (tx: Tx, row: Insertable<Tables['parcels']>) =>
   tx.insertInto('parcels').values(row).returning('id').executeTakeFirstOrThrow()
 
-export const parcelById = (db: Db | Tx, id: string) => db.selectFrom('parcels').where('id', '=', id).selectAll().executeTakeFirst()
-export const lockParcel = (tx: Tx, id: string) => tx.selectFrom('parcels').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
+export const parcelById = (db: Db | Tx, id: string) =>
+  db.selectFrom('parcels').where('id', '=', id).selectAll().executeTakeFirst()
+export const lockParcel = (tx: Tx, id: string) =>
+  tx.selectFrom('parcels').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
 export const updateParcel = (tx: Tx, id: string, set: Updateable<Tables['parcels']>) =>
   tx.updateTable('parcels').set(set).where('id', '=', id).execute()
 
 /** The transfer's newest parcel. */
 export const parcelOf = (db: Db | Tx, transferId: string) =>
-  db.selectFrom('parcels').where('transferId', '=', transferId).selectAll().orderBy('createdAt', 'desc').orderBy('id').limit(1).executeTakeFirst()
+  db
+    .selectFrom('parcels')
+    .where('transferId', '=', transferId)
+    .selectAll()
+    .orderBy('createdAt', 'desc')
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst()
 
 /** A parcel together with whose it is, for each request that carries bytes. */
 export const sealingParcel = (db: Db, id: string) =>
@@ -24,32 +30,72 @@ export const sealingParcel = (db: Db, id: string) =>
     .selectFrom('parcels')
     .innerJoin('transfers', 'transfers.id', 'parcels.transferId')
     .where('parcels.id', '=', id)
-    .select(['parcels.id', 'parcels.state', 'parcels.partSizeBytes', 'parcels.declaredBytes', 'parcels.transferId', 'transfers.senderId'])
+    .select([
+      'parcels.id',
+      'parcels.state',
+      'parcels.partSizeBytes',
+      'parcels.declaredBytes',
+      'parcels.transferId',
+      'transfers.senderId',
+    ])
     .executeTakeFirst()
 
 /** Abandons a transfer's unfinished parcels; answers their ids, whose bytes are then to be removed. */
 export const abandonParcels = async (tx: Tx, transferId: string): Promise<string[]> => {
-  const rows = await tx.updateTable('parcels').set({ state: 'abandoned' }).where('transferId', '=', transferId).where('state', '=', 'sealing').returning('id').execute()
+  const rows = await tx
+    .updateTable('parcels')
+    .set({ state: 'abandoned' })
+    .where('transferId', '=', transferId)
+    .where('state', '=', 'sealing')
+    .returning('id')
+    .execute()
   return rows.map((row) => row.id)
 }
 
 /** Keeps a part's digest unless the part is there already; answers the digest that stands. */
 export async function keepPart(db: Db, row: Insertable<Tables['parcelParts']>): Promise<string> {
-  const kept = await db.insertInto('parcelParts').values(row).onConflict((conflict) => conflict.doNothing()).returning('sha256').executeTakeFirst()
+  const kept = await db
+    .insertInto('parcelParts')
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('sha256')
+    .executeTakeFirst()
   return kept?.sha256 ?? (await partOf(db, row.parcelId, row.n))!.sha256
 }
 export const partOf = (db: Db | Tx, parcelId: string, n: number) =>
-  db.selectFrom('parcelParts').where('parcelId', '=', parcelId).where('n', '=', n).select(['n', 'sizeBytes', 'sha256']).executeTakeFirst()
+  db
+    .selectFrom('parcelParts')
+    .where('parcelId', '=', parcelId)
+    .where('n', '=', n)
+    .select(['n', 'sizeBytes', 'sha256'])
+    .executeTakeFirst()
 export const partsOf = (db: Db | Tx, parcelId: string) =>
-  db.selectFrom('parcelParts').where('parcelId', '=', parcelId).select(['n', 'sizeBytes', 'sha256']).orderBy('n').execute()
+  db
+    .selectFrom('parcelParts')
+    .where('parcelId', '=', parcelId)
+    .select(['n', 'sizeBytes', 'sha256'])
+    .orderBy('n')
+    .execute()
 
 export const insertLock = (tx: Tx, row: Insertable<Tables['locks']>) => tx.insertInto('locks').values(row).execute()
-export const liveLocks = (db: Db | Tx, parcelId: string) =>
-  db.selectFrom('locks').where('parcelId', '=', parcelId).where('destroyedAt', 'is', null).selectAll().orderBy('createdAt').execute()
 export const lockOfRecipient = (db: Db | Tx, parcelId: string, recipientId: string) =>
-  db.selectFrom('locks').where('parcelId', '=', parcelId).where('recipientId', '=', recipientId).where('destroyedAt', 'is', null).selectAll().orderBy('createdAt', 'desc').limit(1).executeTakeFirst()
+  db
+    .selectFrom('locks')
+    .where('parcelId', '=', parcelId)
+    .where('recipientId', '=', recipientId)
+    .where('destroyedAt', 'is', null)
+    .selectAll()
+    .orderBy('createdAt', 'desc')
+    .limit(1)
+    .executeTakeFirst()
 export const senderLocks = (db: Db, parcelId: string) =>
-  db.selectFrom('locks').where('parcelId', '=', parcelId).where('kind', '=', 'sender').where('destroyedAt', 'is', null).select(['id', 'age']).execute()
+  db
+    .selectFrom('locks')
+    .where('parcelId', '=', parcelId)
+    .where('kind', '=', 'sender')
+    .where('destroyedAt', 'is', null)
+    .select(['id', 'age'])
+    .execute()
 
 /** Destroys locks: the bytes go, the row stays for the record. Answers how many. */
 export const destroyLocks = async (tx: Tx, parcelId: string, now: Date, recipientId?: string): Promise<number> => {
@@ -76,9 +122,14 @@ export const takeFailure = async (db: Db, recipientId: string): Promise<boolean>
   return row !== undefined
 }
 export const giveBackFailure = (db: Db, recipientId: string) =>
-  db.updateTable('recipients').set((eb) => ({ failures: eb('failures', '-', 1) })).where('id', '=', recipientId).execute()
+  db
+    .updateTable('recipients')
+    .set((eb) => ({ failures: eb('failures', '-', 1) }))
+    .where('id', '=', recipientId)
+    .execute()
 
-export const insertTelling = (tx: Tx, row: Insertable<Tables['phraseTellings']>) => tx.insertInto('phraseTellings').values(row).execute()
+export const insertTelling = (tx: Tx, row: Insertable<Tables['phraseTellings']>) =>
+  tx.insertInto('phraseTellings').values(row).execute()
 export const tellingsOf = (db: Db, transferId: string) =>
   db
     .selectFrom('phraseTellings')
@@ -101,11 +152,23 @@ export const expiredParcels = (db: Db, now: Date) =>
 
 /** Unfinished parcels that nobody has touched for a while. */
 export const staleParcels = (db: Db, before: Date) =>
-  db.selectFrom('parcels').where('state', '=', 'sealing').where('createdAt', '<', before).select(['id', 'transferId']).limit(limits.tidyBatch).execute()
+  db
+    .selectFrom('parcels')
+    .where('state', '=', 'sealing')
+    .where('createdAt', '<', before)
+    .select(['id', 'transferId'])
+    .limit(limits.tidyBatch)
+    .execute()
 
 /** Parcels whose locks are gone and whose bytes are to follow. */
 export const parcelsToDestroy = (db: Db) =>
-  db.selectFrom('parcels').where('state', 'in', ['recalled', 'expired', 'abandoned']).where('destroyedAt', 'is', null).select(['id', 'transferId', 'state']).limit(limits.tidyBatch).execute()
+  db
+    .selectFrom('parcels')
+    .where('state', 'in', ['recalled', 'expired', 'abandoned'])
+    .where('destroyedAt', 'is', null)
+    .select(['id', 'transferId', 'state'])
+    .limit(limits.tidyBatch)
+    .execute()
 
 /** Recipients of live parcels who have not opened them, for whom a chaser is due. */
 export const recipientsToChase = (db: Db, now: Date) =>
@@ -131,7 +194,14 @@ export const recipientsToChase = (db: Db, now: Date) =>
         eb('recipients.remindAt', '<=', now),
       ]),
     )
-    .select(['recipients.id', 'recipients.chased', 'recipients.remindAt', 'transfers.sentAt', 'transfers.expiresAt', 'transfers.id as transferId'])
+    .select([
+      'recipients.id',
+      'recipients.chased',
+      'recipients.remindAt',
+      'transfers.sentAt',
+      'transfers.expiresAt',
+      'transfers.id as transferId',
+    ])
     .limit(limits.tidyBatch)
     .execute()
 
@@ -148,4 +218,8 @@ export const noteChased = async (tx: Tx, recipientId: string, kind: string): Pro
 }
 
 export const saveDayKey = (db: Db | Tx, day: string, recipient: string) =>
-  db.insertInto('keyring').values({ day, recipient }).onConflict((conflict) => conflict.doNothing()).execute()
+  db
+    .insertInto('keyring')
+    .values({ day, recipient })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()

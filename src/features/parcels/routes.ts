@@ -8,10 +8,30 @@ import { devicesOf } from '#features/people/queries'
 import { openGates } from '#features/transfers/gates'
 import { recipientsOf, transferById } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
-import { acknowledge, collectable, confirmOpened, describeParcel, mailCode, notForMe, proveMailbox, readContent, readManifest, releaseLock } from '#features/parcels/collecting'
+import {
+  acknowledge,
+  collectable,
+  confirmOpened,
+  describeParcel,
+  mailCode,
+  notForMe,
+  proveMailbox,
+  readContent,
+  readManifest,
+  releaseLock,
+} from '#features/parcels/collecting'
 import { addLock, extend, recall, standing, tellPhrase, withdrawRecipient } from '#features/parcels/keeping'
 import { parcelOf, senderLocks } from '#features/parcels/queries'
-import { beginParcel, completeParcel, digestOf, listParts, putManifest, putPart, type Completion, type LockGiven } from '#features/parcels/sealing'
+import {
+  beginParcel,
+  completeParcel,
+  digestOf,
+  listParts,
+  putManifest,
+  putPart,
+  type Completion,
+  type LockGiven,
+} from '#features/parcels/sealing'
 import { collectWords } from '#features/parcels/words'
 
 const sha256 = (title: string) => line(title, 64)
@@ -22,7 +42,10 @@ const lockFields = fields({
   receiptPublicKey: base64Field('the receipt key', limits.publicKeyBytes),
   age: base64Field('the lock', limits.lockBytes),
 })
-const asLock = (given: Omit<LockGiven, 'recipientId'> & { recipientId?: string }): LockGiven => ({ ...given, recipientId: given.recipientId ?? null })
+const asLock = (given: Omit<LockGiven, 'recipientId'> & { recipientId?: string }): LockGiven => ({
+  ...given,
+  recipientId: given.recipientId ?? null,
+})
 
 const sealPage = screen({
   path: '/transfers/:transfer/seal',
@@ -58,7 +81,9 @@ const sealing: Route[] = [
     body: fields({
       sizeBytes: integer('the size in bytes', 0, limits.parcelBytes),
       fileCount: integer('the number of files', 1, limits.parcelEntriesMax),
-      availableDays: integer('how many days', 1, limits.parcelDaysMax, { wrong: `Parcels may be kept for 1 to ${limits.parcelDaysMax} days` }),
+      availableDays: integer('how many days', 1, limits.parcelDaysMax, {
+        wrong: `Parcels may be kept for 1 to ${limits.parcelDaysMax} days`,
+      }),
       message: optional(text('the message')),
     }),
     handle: (visit, request) => beginParcel(visit.house, visit.actor, visit.params.transfer!, request.body as never),
@@ -73,7 +98,12 @@ const sealing: Route[] = [
       putPart(
         visit.house,
         visit.actor,
-        { parcelId: visit.params.parcel!, n: /^\d{1,9}$/.test(visit.params.n!) ? Number(visit.params.n) : -1, digest: digestOf(request.headers['content-digest']), sizeBytes: 0 },
+        {
+          parcelId: visit.params.parcel!,
+          n: /^\d{1,9}$/.test(visit.params.n!) ? Number(visit.params.n) : -1,
+          digest: digestOf(request.headers['content-digest']),
+          sizeBytes: 0,
+        },
         request.body as Readable,
       ),
   }),
@@ -90,7 +120,14 @@ const sealing: Route[] = [
     who: 'signed-in',
     summary: 'Send the sealed manifest, with its Content-Digest',
     streamBytes: limits.manifestBytes,
-    handle: (visit, request) => putManifest(visit.house, visit.actor, visit.params.parcel!, digestOf(request.headers['content-digest']), request.body as Readable),
+    handle: (visit, request) =>
+      putManifest(
+        visit.house,
+        visit.actor,
+        visit.params.parcel!,
+        digestOf(request.headers['content-digest']),
+        request.body as Readable,
+      ),
   }),
   raw({
     method: 'POST',
@@ -108,7 +145,9 @@ const sealing: Route[] = [
       signature: optional(base64Field('the signature', 64)),
     }),
     handle: (visit, request) => {
-      const body = request.body as Omit<Completion, 'locks'> & { locks: (Omit<LockGiven, 'recipientId'> & { recipientId?: string })[] }
+      const body = request.body as Omit<Completion, 'locks'> & {
+        locks: (Omit<LockGiven, 'recipientId'> & { recipientId?: string })[]
+      }
       return completeParcel(visit.house, visit.actor, visit.params.parcel!, { ...body, locks: body.locks.map(asLock) })
     },
   }),
@@ -162,7 +201,14 @@ const keeping: Route[] = [
         : tellPhrase(visit, body),
     then: toTransfer,
   }),
-  action({ path: '/transfers/:transfer/recipients/:who/withdraw', who: 'signed-in', summary: 'Take a recipient off a parcel', fields: fields({}), run: withdrawRecipient, then: toTransfer }),
+  action({
+    path: '/transfers/:transfer/recipients/:who/withdraw',
+    who: 'signed-in',
+    summary: 'Take a recipient off a parcel',
+    fields: fields({}),
+    run: withdrawRecipient,
+    then: toTransfer,
+  }),
   screen({
     path: '/transfers/:transfer/recall',
     who: 'signed-in',
@@ -171,10 +217,19 @@ const keeping: Route[] = [
     pageOnly: true,
     load: async (visit) => {
       const transfer = await transferOf(visit)
-      return transfer.ok ? ok({ title: 'Recall this parcel?', transfer: transfer.value, backUrl: `/transfers/${transfer.value.id}` }) : transfer
+      return transfer.ok
+        ? ok({ title: 'Recall this parcel?', transfer: transfer.value, backUrl: `/transfers/${transfer.value.id}` })
+        : transfer
     },
   }),
-  action({ path: '/transfers/:transfer/recall', who: 'signed-in', summary: 'Recall a parcel: nobody can open it any more', fields: fields({}), run: recall, then: toTransfer }),
+  action({
+    path: '/transfers/:transfer/recall',
+    who: 'signed-in',
+    summary: 'Recall a parcel: nobody can open it any more',
+    fields: fields({}),
+    run: recall,
+    then: toTransfer,
+  }),
   action({
     path: '/transfers/:transfer/extend',
     who: 'signed-in',
@@ -188,8 +243,16 @@ const keeping: Route[] = [
 /** The recipient's page: which of its steps is shown depends on what this browser has proved. */
 async function collectModel(visit: Visit): Promise<Outcome<{ title: string }>> {
   const w = collectWords[visit.language]
-  const frame = { title: w.title, t: w, recipientId: visit.params.recipient, islands: ['open-parcel'], seals: true, isRecipient: true }
-  if (!visit.recipient) return ok({ ...frame, step: visit.query.step === 'code' ? 'code' : 'start', problem: undefined })
+  const frame = {
+    title: w.title,
+    t: w,
+    recipientId: visit.params.recipient,
+    islands: ['open-parcel'],
+    seals: true,
+    isRecipient: true,
+  }
+  if (!visit.recipient)
+    return ok({ ...frame, step: visit.query.step === 'code' ? 'code' : 'start', problem: undefined })
   const live = await collectable(visit.house.db, visit.recipient.recipientId)
   if (!live.ok) return live
   const parcel = await describeParcel(visit)
@@ -212,7 +275,9 @@ const collecting: Route[] = [
     path: '/collect/:recipient/code',
     who: 'anyone',
     summary: 'Mail a code to the recipient; needs the token of the mailed link',
-    fields: fields({ token: line('the link from the email', 64, { missing: 'Open this page from the link in the email' }) }),
+    fields: fields({
+      token: line('the link from the email', 64, { missing: 'Open this page from the link in the email' }),
+    }),
     again: collectPage,
     run: (visit, body) => mailCode(visit, body.token),
     then: (_result, visit) => `/collect/${visit.params.recipient}?step=code`,
@@ -231,9 +296,13 @@ const collecting: Route[] = [
     who: 'recipient',
     summary: 'Acknowledge purpose, limits and handling, with this browser’s public key',
     fields: fields({
-      purpose: choice('to confirm the purpose', ['yes'] as const, { missing: 'Confirm that you have read the purpose' }),
+      purpose: choice('to confirm the purpose', ['yes'] as const, {
+        missing: 'Confirm that you have read the purpose',
+      }),
       limits: choice('to confirm the limits', ['yes'] as const, { missing: 'Confirm that you have read the limits' }),
-      handling: choice('to confirm the handling', ['yes'] as const, { missing: 'Confirm that you have read how to handle it' }),
+      handling: choice('to confirm the handling', ['yes'] as const, {
+        missing: 'Confirm that you have read how to handle it',
+      }),
       key: base64Field('this browser’s key', limits.publicKeyBytes),
     }),
     again: collectPage,
@@ -283,8 +352,12 @@ const collecting: Route[] = [
       const content = await readContent(visit, request.headers.range)
       if (!content.ok) return content
       const { range, sizeBytes, stream } = content.value
-      if (request.headers.range) void reply.status(206).header('content-range', `bytes ${range.start}-${range.end - 1}/${sizeBytes}`)
-      void reply.type('application/octet-stream').header('accept-ranges', 'bytes').header('content-length', range.end - range.start)
+      if (request.headers.range)
+        void reply.status(206).header('content-range', `bytes ${range.start}-${range.end - 1}/${sizeBytes}`)
+      void reply
+        .type('application/octet-stream')
+        .header('accept-ranges', 'bytes')
+        .header('content-length', range.end - range.start)
       return ok(Readable.from(stream))
     },
   }),
@@ -312,7 +385,9 @@ const collecting: Route[] = [
       visit.house.keeper.nudge()
       const receipt = await receiptFor(visit.house.db, visit.house.keeper.tiles, live.value.recipient.receiptEventId)
       if (!receipt.ok) return receipt
-      void reply.type('text/plain; charset=utf-8').header('content-disposition', `attachment; filename="${live.value.transfer.reference}-receipt.tlog-proof"`)
+      void reply
+        .type('text/plain; charset=utf-8')
+        .header('content-disposition', `attachment; filename="${live.value.transfer.reference}-receipt.tlog-proof"`)
       return ok(receipt.value)
     },
   }),

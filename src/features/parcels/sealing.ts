@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { fromBase64, fromHex, sameBytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
@@ -14,7 +14,15 @@ import type { Actor } from '#edge/web/route'
 import { deviceByKey, devicesOf, staffById } from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
 import { decideAgain } from '#features/transfers/decision'
-import { lockTransfer, personDetails, recipientsOf, updateRecipient, updateTransfer, type RecipientRow, type TransferRow } from '#features/transfers/queries'
+import {
+  lockTransfer,
+  personDetails,
+  recipientsOf,
+  updateRecipient,
+  updateTransfer,
+  type RecipientRow,
+  type TransferRow,
+} from '#features/transfers/queries'
 import { invitation } from '#features/parcels/mails'
 import {
   abandonParcels,
@@ -42,7 +50,8 @@ const day = (at: Date) => at.toISOString().slice(0, 10)
 async function lockOf(tx: Tx, recipient: RecipientRow, transfer: TransferRow, postQuantum: boolean) {
   const person = recipient.personId ? await personDetails(tx, recipient.personId) : undefined
   const isPostQuantum = person?.ageRecipient?.startsWith('age1pq1') ?? false
-  if (person?.ageRecipient && isPostQuantum === postQuantum) return { kind: 'key' as const, keyRecipient: person.ageRecipient }
+  if (person?.ageRecipient && isPostQuantum === postQuantum)
+    return { kind: 'key' as const, keyRecipient: person.ageRecipient }
   return { kind: transfer.method === 'encrypted_email' ? ('automatic' as const) : ('passphrase' as const) }
 }
 
@@ -65,15 +74,27 @@ export async function beginParcel(
     if (transfer.state !== 'draft' && transfer.state !== 'ready') return fail('transfer-closed')
     const recipients = await recipientsOf(tx, transferId)
     if (recipients.length === 0) return fail('recipient-missing')
-    const decided = await decideAgain(tx, house, { ...transfer, method: transfer.method ?? 'managed_transfer' }, measured.sizeBytes)
+    const decided = await decideAgain(
+      tx,
+      house,
+      { ...transfer, method: transfer.method ?? 'managed_transfer' },
+      measured.sizeBytes,
+    )
     if (!decided.ok) return decided
     if (measured.availableDays > decided.value.parcelDays) {
-      return fail('parcel-days', { fields: { availableDays: `Parcels may be kept for ${decided.value.parcelDays} days at most` }, clause: 'D39' })
+      return fail('parcel-days', {
+        fields: { availableDays: `Parcels may be kept for ${decided.value.parcelDays} days at most` },
+        clause: 'D39',
+      })
     }
     const abandoned = await abandonParcels(tx, transferId)
     for (const id of abandoned) await enqueue(tx, 'destroy-parcel', { parcelId: id })
-    const locks = await Promise.all(recipients.map((recipient) => lockOf(tx, recipient, transfer, house.config.postQuantum)))
-    const automatic = locks.some((lock) => lock.kind === 'automatic') ? await house.keyring.recipientFor(day(now)) : undefined
+    const locks = await Promise.all(
+      recipients.map((recipient) => lockOf(tx, recipient, transfer, house.config.postQuantum)),
+    )
+    const automatic = locks.some((lock) => lock.kind === 'automatic')
+      ? await house.keyring.recipientFor(day(now))
+      : undefined
     if (automatic) await saveDayKey(tx, day(now), automatic)
     const parcel = await insertParcel(tx, {
       transferId,
@@ -84,7 +105,10 @@ export async function beginParcel(
       message: measured.message ?? null,
       createdAt: now,
     })
-    await updateTransfer(tx, transferId, { availableDays: measured.availableDays, method: transfer.method ?? 'managed_transfer' })
+    await updateTransfer(tx, transferId, {
+      availableDays: measured.availableDays,
+      method: transfer.method ?? 'managed_transfer',
+    })
     const keepUntil = new Date(now.valueOf() + measured.availableDays * 86_400_000)
     const senderRecipients = (await devicesOf(tx, actor.id))
       .map((device) => device.senderRecipient)
@@ -128,7 +152,12 @@ async function ownedParcel(house: House, actor: Actor, parcelId: string) {
  *
  * @returns nothing; or `digest-missing`, `digest-wrong`, `part-number`, `part-differs`, `parcel-complete`, `too-large`
  */
-export async function putPart(house: House, actor: Actor, at: { parcelId: string; n: number; digest: string | null; sizeBytes: number }, body: Readable): Promise<Outcome<undefined>> {
+export async function putPart(
+  house: House,
+  actor: Actor,
+  at: { parcelId: string; n: number; digest: string | null; sizeBytes: number },
+  body: Readable,
+): Promise<Outcome<undefined>> {
   const { parcelId, n, digest } = at
   const parcel = await ownedParcel(house, actor, parcelId)
   if (!parcel) return fail('not-found')
@@ -136,7 +165,10 @@ export async function putPart(house: House, actor: Actor, at: { parcelId: string
   if (!Number.isSafeInteger(n) || n < 0 || n >= limits.parcelPartsMax) return fail('part-number')
   if (parcel.state !== 'sealing') return fail('parcel-complete')
   // The key names the digest, so that a part arriving twice with different bytes can never overwrite itself.
-  const stored = await house.blobs.put(partKey(parcelId, n, digest), body, { sizeMax: parcel.partSizeBytes, sha256: digest })
+  const stored = await house.blobs.put(partKey(parcelId, n, digest), body, {
+    sizeMax: parcel.partSizeBytes,
+    sha256: digest,
+  })
   if (!stored.ok) return stored
   const standing = await keepPart(house.db, { parcelId, n, sha256: digest, sizeBytes: stored.value.sizeBytes })
   return standing === digest ? ok() : fail('part-differs')
@@ -152,12 +184,21 @@ export async function listParts(house: House, actor: Actor, parcelId: string): P
 }
 
 /** Keeps the sealed manifest. A parcel that is not complete may get a new one. */
-export async function putManifest(house: House, actor: Actor, parcelId: string, digest: string | null, body: Readable): Promise<Outcome<undefined>> {
+export async function putManifest(
+  house: House,
+  actor: Actor,
+  parcelId: string,
+  digest: string | null,
+  body: Readable,
+): Promise<Outcome<undefined>> {
   const parcel = await ownedParcel(house, actor, parcelId)
   if (!parcel) return fail('not-found')
   if (!digest) return fail('digest-missing')
   if (parcel.state !== 'sealing') return fail('parcel-complete')
-  const stored = await house.blobs.put(manifestKey(parcelId, digest), body, { sizeMax: limits.manifestBytes, sha256: digest })
+  const stored = await house.blobs.put(manifestKey(parcelId, digest), body, {
+    sizeMax: limits.manifestBytes,
+    sha256: digest,
+  })
   if (!stored.ok) return stored
   await updateParcel(house.db as Tx, parcelId, { manifestSha256: digest, manifestSizeBytes: stored.value.sizeBytes })
   return ok()
@@ -177,7 +218,12 @@ export interface Completion {
  * Completes a parcel in one transaction: what arrived is what was sealed, each recipient has a lock, the mails are
  * held, the events recorded. Said twice with the same root it answers the same and does nothing.
  */
-export async function completeParcel(house: House, actor: Actor, parcelId: string, given: Completion): Promise<Outcome<Record<string, unknown>>> {
+export async function completeParcel(
+  house: House,
+  actor: Actor,
+  parcelId: string,
+  given: Completion,
+): Promise<Outcome<Record<string, unknown>>> {
   const now = house.now()
   return inTransaction(house.db, async (tx) => {
     const parcel = await lockParcel(tx, parcelId)
@@ -186,7 +232,8 @@ export async function completeParcel(house: House, actor: Actor, parcelId: strin
     if (parcel.state === 'sealed' && parcel.parcelRoot === given.parcelRoot) return ok({ transferId: transfer.id })
     if (parcel.state !== 'sealing') return fail('parcel-complete')
     const recipients = await recipientsOf(tx, transfer.id)
-    const wrong = (await contentFault(tx, parcelId, parcel.manifestSha256, given)) ?? locksFault(given.locks, recipients)
+    const wrong =
+      (await contentFault(tx, parcelId, parcel.manifestSha256, given)) ?? locksFault(given.locks, recipients)
     if (wrong) return fail('parcel-incomplete', { detail: wrong })
     const device = await signedBy(tx, actor, given)
     if (!device.ok) return device
@@ -201,9 +248,25 @@ export async function completeParcel(house: House, actor: Actor, parcelId: strin
     })
     for (const lock of given.locks) await insertLock(tx, lockRow(parcelId, lock, now))
     await updateTransfer(tx, transfer.id, { state: 'sent', sentAt: now, expiresAt })
-    await recordEvent(tx, 'parcel-sealed', { transfer: transfer.id, parcel: parcelId, root: given.parcelRoot, sizeBytes: given.contentSizeBytes, signed: device.value !== null }, { transferId: transfer.id })
+    await recordEvent(
+      tx,
+      'parcel-sealed',
+      {
+        transfer: transfer.id,
+        parcel: parcelId,
+        root: given.parcelRoot,
+        sizeBytes: given.contentSizeBytes,
+        signed: device.value !== null,
+      },
+      { transferId: transfer.id },
+    )
     const sent = { house, tx, transfer: { ...transfer, expiresAt }, actor, root: given.parcelRoot }
-    for (const recipient of recipients) await invite(sent, recipient, given.locks.find((lock) => lock.recipientId === recipient.id)!)
+    for (const recipient of recipients)
+      await invite(
+        sent,
+        recipient,
+        given.locks.find((lock) => lock.recipientId === recipient.id)!,
+      )
     return ok({ transferId: transfer.id })
   })
 }
@@ -219,14 +282,24 @@ export const lockRow = (parcelId: string, lock: LockGiven, now: Date) => ({
 })
 
 /** What is wrong between what was sealed and what arrived, in a sentence; undefined when nothing is. */
-async function contentFault(tx: Tx, parcelId: string, manifestSha256: string | null, given: Completion): Promise<string | undefined> {
+async function contentFault(
+  tx: Tx,
+  parcelId: string,
+  manifestSha256: string | null,
+  given: Completion,
+): Promise<string | undefined> {
   const parts = await partsOf(tx, parcelId)
   const missing = given.parts.findIndex((sha256, n) => parts[n]?.n !== n || parts[n].sha256 !== sha256)
   if (missing >= 0) return `Part ${missing} has not arrived as it was sealed.`
   if (parts.length !== given.parts.length) return 'More parts arrived than were sealed.'
-  if (parts.reduce((total, part) => total + part.sizeBytes, 0) !== given.contentSizeBytes) return 'The size of the parts is not the size of the parcel.'
+  if (parts.reduce((total, part) => total + part.sizeBytes, 0) !== given.contentSizeBytes)
+    return 'The size of the parts is not the size of the parcel.'
   if (manifestSha256 !== given.manifestSha256) return 'The manifest has not arrived as it was sealed.'
-  const root = parcelRoot({ manifestSha256: given.manifestSha256, parts: given.parts, lockIds: given.locks.map((lock) => lock.id) })
+  const root = parcelRoot({
+    manifestSha256: given.manifestSha256,
+    parts: given.parts,
+    lockIds: given.locks.map((lock) => lock.id),
+  })
   return root === given.parcelRoot ? undefined : 'The parcel’s root does not match its parts and locks.'
 }
 
@@ -235,7 +308,8 @@ export function locksFault(locks: LockGiven[], recipients: Pick<RecipientRow, 'i
   const wanted = new Set(recipients.map((recipient) => recipient.id))
   const seen = new Set<string>()
   for (const lock of locks) {
-    if ((lock.kind === 'sender') !== (lock.recipientId === null)) return 'A sender’s lock has no recipient, and every other lock has one.'
+    if ((lock.kind === 'sender') !== (lock.recipientId === null))
+      return 'A sender’s lock has no recipient, and every other lock has one.'
     if (lock.recipientId === null) continue
     if (!wanted.has(lock.recipientId)) return 'A lock is for somebody who is not a recipient.'
     if (seen.has(lock.recipientId)) return 'A recipient has two locks.'
@@ -266,7 +340,14 @@ export async function invite(
   const { eventId } = await recordEvent(
     tx,
     'lock-made',
-    { transfer: transfer.id, recipient: recipient.id, lock: lock.id, kind: lock.kind, receiptKey: lock.receiptPublicKey, root: sent.root },
+    {
+      transfer: transfer.id,
+      recipient: recipient.id,
+      lock: lock.id,
+      kind: lock.kind,
+      receiptKey: lock.receiptPublicKey,
+      root: sent.root,
+    },
     { transferId: transfer.id },
   )
   await updateRecipient(tx, recipient.id, { linkHash: hashSecret(token), sealedEventId: eventId })
@@ -279,8 +360,10 @@ export async function invite(
     needsPhrase: lock.kind === 'passphrase',
     checkUrl: `${house.config.publicUrl}/genuine`,
   })
-  await holdMail(tx, { to: recipient.email, letter, language: recipient.language === 'cy' ? 'cy' : 'en', transferId: transfer.id })
+  await holdMail(tx, {
+    to: recipient.email,
+    letter,
+    language: recipient.language === 'cy' ? 'cy' : 'en',
+    transferId: transfer.id,
+  })
 }
-
-/** SHA-256 of bytes, as hexadecimal. */
-export const sha256Hex = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')

@@ -25,7 +25,10 @@ const hashCode = (purpose: CodePurpose, subjectId: string, code: string) =>
  *
  * @returns the code to mail, or `too-many-codes` when this subject has asked too often in the last hour
  */
-export async function askCode(tx: Tx, ask: { purpose: CodePurpose; subjectId: string; browser: string; now: Date }): Promise<Outcome<string>> {
+export async function askCode(
+  tx: Tx,
+  ask: { purpose: CodePurpose; subjectId: string; browser: string; now: Date },
+): Promise<Outcome<string>> {
   const { purpose, subjectId, browser, now } = ask
   if ((await codesSince(tx, purpose, subjectId, new Date(now.valueOf() - 3_600_000))) >= limits.codesPerHour) {
     return fail('too-many-codes')
@@ -57,6 +60,9 @@ export async function checkCode(
   const live = await takeTry(db, typed.purpose, hashSecret(typed.browser), typed.now, typed.subjectId)
   if (!live) return fail('code-expired')
   const matches = timingSafeEqual(hashCode(typed.purpose, live.subjectId, normaliseCode(typed.code)), live.codeHash)
-  if (!matches) return fail('code-wrong', { fields: { code: `That is not the code we sent. You have ${live.triesLeft} tries left` } })
+  if (!matches)
+    return fail('code-wrong', {
+      fields: { code: `That is not the code we sent. You have ${live.triesLeft} tries left` },
+    })
   return (await useCode(db, live.id, typed.now)) ? ok(live.subjectId) : fail('code-expired')
 }

@@ -11,7 +11,15 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { inTransaction } from '#edge/store/database'
 import { recordEvent } from '#edge/keeper/record'
 import type { Visit } from '#edge/web/route'
-import { passkey, passkeysOf, saveChallenge, savePasskey, staffById, takeChallenge, usedPasskey } from '#features/people/queries'
+import {
+  passkey,
+  passkeysOf,
+  saveChallenge,
+  savePasskey,
+  staffById,
+  takeChallenge,
+  usedPasskey,
+} from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
 
 const rpOf = (visit: Visit) => {
@@ -20,7 +28,12 @@ const rpOf = (visit: Visit) => {
 }
 
 const keepChallenge = (visit: Visit, challenge: string) =>
-  saveChallenge(visit.house.db, hashSecret(visit.browser), challenge, new Date(visit.now.valueOf() + limits.codeMinutes * 60_000))
+  saveChallenge(
+    visit.house.db,
+    hashSecret(visit.browser),
+    challenge,
+    new Date(visit.now.valueOf() + limits.codeMinutes * 60_000),
+  )
 
 /** What the browser needs to make a passkey for the person signed in. */
 export async function passkeyCreation(visit: Visit) {
@@ -40,7 +53,11 @@ export async function passkeyCreation(visit: Visit) {
 }
 
 /** Keeps a new passkey. `passkey-refused` when the browser's answer does not verify. */
-export async function addPasskey(visit: Visit, label: string, response: RegistrationResponseJSON): Promise<Outcome<unknown>> {
+export async function addPasskey(
+  visit: Visit,
+  label: string,
+  response: RegistrationResponseJSON,
+): Promise<Outcome<unknown>> {
   const { house, actor, now } = visit
   const kept = await takeChallenge(house.db, hashSecret(visit.browser), now)
   if (!kept) return fail('passkey-refused')

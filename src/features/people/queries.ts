@@ -39,18 +39,24 @@ export async function actorOfToken(db: Db, tokenHash: Uint8Array, now: Date): Pr
 }
 
 /** Staff of our own organisation, by name. */
-export const staff = (db: Db) => actors(db).select(['people.jobTitle', 'people.department']).orderBy('people.fullName').execute()
+export const staff = (db: Db) =>
+  actors(db).select(['people.jobTitle', 'people.department']).orderBy('people.fullName').execute()
 
 export const staffByEmail = (db: Db, email: string) =>
-  actors(db).where(sql`lower(people.email)`, '=', email.toLowerCase()).executeTakeFirst()
+  actors(db)
+    .where(sql`lower(people.email)`, '=', email.toLowerCase())
+    .executeTakeFirst()
 
 export const staffById = (db: Db, id: string) => actors(db).where('people.id', '=', id).executeTakeFirst()
 
 /** Addresses of everyone who holds a role. */
 export const peopleWithRole = (db: Db, role: Actor['roles'][number]) =>
-  actors(db).where(sql<boolean>`${role} = ANY(people.roles)`).execute()
+  actors(db)
+    .where(sql<boolean>`${role} = ANY(people.roles)`)
+    .execute()
 
-export const saveBrowser = (db: Db, row: Insertable<Tables['browsers']>) => db.insertInto('browsers').values(row).execute()
+export const saveBrowser = (db: Db, row: Insertable<Tables['browsers']>) =>
+  db.insertInto('browsers').values(row).execute()
 
 export const endBrowser = (db: Db, tokenHash: Uint8Array) =>
   db.deleteFrom('browsers').where('tokenHash', '=', tokenHash).execute()
@@ -59,7 +65,9 @@ export const saveAdmission = (db: Db | Tx, row: Insertable<Tables['admissions']>
   db
     .insertInto('admissions')
     .values(row)
-    .onConflict((conflict) => conflict.columns(['browserHash', 'recipientId']).doUpdateSet({ expiresAt: row.expiresAt }))
+    .onConflict((conflict) =>
+      conflict.columns(['browserHash', 'recipientId']).doUpdateSet({ expiresAt: row.expiresAt }),
+    )
     .execute()
 
 export async function admissionOf(db: Db, browserHash: Uint8Array, recipientId: string, now: Date): Promise<boolean> {
@@ -79,7 +87,12 @@ export const saveCode = (db: Db | Tx, row: Insertable<Tables['mailedCodes']>) =>
   db.insertInto('mailedCodes').values(row).execute()
 
 /** How many codes were asked for since an instant. */
-export async function codesSince(db: Db | Tx, purpose: 'sign-in' | 'collect', subjectId: string, since: Date): Promise<number> {
+export async function codesSince(
+  db: Db | Tx,
+  purpose: 'sign-in' | 'collect',
+  subjectId: string,
+  since: Date,
+): Promise<number> {
   const row = await db
     .selectFrom('mailedCodes')
     .where('purpose', '=', purpose)
@@ -91,7 +104,13 @@ export async function codesSince(db: Db | Tx, purpose: 'sign-in' | 'collect', su
 }
 
 /** Takes one try from the newest live code, in one statement and before anything is compared; null when there is none left. */
-export const takeTry = (db: Db | Tx, purpose: 'sign-in' | 'collect', browserHash: Uint8Array, now: Date, subjectId?: string) =>
+export const takeTry = (
+  db: Db | Tx,
+  purpose: 'sign-in' | 'collect',
+  browserHash: Uint8Array,
+  now: Date,
+  subjectId?: string,
+) =>
   db
     .updateTable('mailedCodes')
     .set((eb) => ({ triesLeft: eb('triesLeft', '-', 1) }))
@@ -113,7 +132,13 @@ export const takeTry = (db: Db | Tx, purpose: 'sign-in' | 'collect', browserHash
 
 /** Marks a code used; false when someone else used it first. */
 export async function useCode(db: Db | Tx, id: string, now: Date): Promise<boolean> {
-  const done = await db.updateTable('mailedCodes').set({ usedAt: now }).where('id', '=', id).where('usedAt', 'is', null).returning('id').executeTakeFirst()
+  const done = await db
+    .updateTable('mailedCodes')
+    .set({ usedAt: now })
+    .where('id', '=', id)
+    .where('usedAt', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
   return done !== undefined
 }
 
@@ -121,7 +146,8 @@ export const passkeysOf = (db: Db, personId: string) =>
   db.selectFrom('passkeys').where('personId', '=', personId).selectAll().orderBy('createdAt').execute()
 export const passkey = (db: Db, credentialId: string) =>
   db.selectFrom('passkeys').where('credentialId', '=', credentialId).selectAll().executeTakeFirst()
-export const savePasskey = (db: Db | Tx, row: Insertable<Tables['passkeys']>) => db.insertInto('passkeys').values(row).execute()
+export const savePasskey = (db: Db | Tx, row: Insertable<Tables['passkeys']>) =>
+  db.insertInto('passkeys').values(row).execute()
 export const usedPasskey = (db: Db, credentialId: string, counter: number, now: Date) =>
   db.updateTable('passkeys').set({ counter, usedAt: now }).where('credentialId', '=', credentialId).execute()
 
@@ -135,7 +161,12 @@ export const saveChallenge = (db: Db, browserHash: Uint8Array, challenge: string
 
 /** The challenge, which is gone once taken. */
 export const takeChallenge = (db: Db, browserHash: Uint8Array, now: Date) =>
-  db.deleteFrom('passkeyChallenges').where('browserHash', '=', browserHash).where('expiresAt', '>', now).returning('challenge').executeTakeFirst()
+  db
+    .deleteFrom('passkeyChallenges')
+    .where('browserHash', '=', browserHash)
+    .where('expiresAt', '>', now)
+    .returning('challenge')
+    .executeTakeFirst()
 
 export const saveDevice = (tx: Tx, row: Insertable<Tables['devices']>) =>
   tx
@@ -145,13 +176,38 @@ export const saveDevice = (tx: Tx, row: Insertable<Tables['devices']>) =>
     .returning('id')
     .executeTakeFirst()
 export const deviceByKey = (db: Db | Tx, personId: string, signingKey: Uint8Array) =>
-  db.selectFrom('devices').where('personId', '=', personId).where('signingKey', '=', signingKey).where('revokedAt', 'is', null).selectAll().executeTakeFirst()
+  db
+    .selectFrom('devices')
+    .where('personId', '=', personId)
+    .where('signingKey', '=', signingKey)
+    .where('revokedAt', 'is', null)
+    .selectAll()
+    .executeTakeFirst()
 export const devicesOf = (db: Db, personId: string) =>
-  db.selectFrom('devices').where('personId', '=', personId).where('revokedAt', 'is', null).selectAll().orderBy('enrolledAt').execute()
+  db
+    .selectFrom('devices')
+    .where('personId', '=', personId)
+    .where('revokedAt', 'is', null)
+    .selectAll()
+    .orderBy('enrolledAt')
+    .execute()
 
 export const saveToken = (db: Db | Tx, row: Insertable<Tables['apiTokens']>) =>
   db.insertInto('apiTokens').values(row).returning('id').executeTakeFirstOrThrow()
 export const tokensOf = (db: Db, personId: string) =>
-  db.selectFrom('apiTokens').where('personId', '=', personId).where('revokedAt', 'is', null).select(['id', 'label', 'createdAt', 'expiresAt', 'usedAt']).orderBy('createdAt').execute()
+  db
+    .selectFrom('apiTokens')
+    .where('personId', '=', personId)
+    .where('revokedAt', 'is', null)
+    .select(['id', 'label', 'createdAt', 'expiresAt', 'usedAt'])
+    .orderBy('createdAt')
+    .execute()
 export const revokeToken = (db: Db, personId: string, tokenId: string, now: Date) =>
-  db.updateTable('apiTokens').set({ revokedAt: now }).where('id', '=', tokenId).where('personId', '=', personId).where('revokedAt', 'is', null).returning('id').executeTakeFirst()
+  db
+    .updateTable('apiTokens')
+    .set({ revokedAt: now })
+    .where('id', '=', tokenId)
+    .where('personId', '=', personId)
+    .where('revokedAt', 'is', null)
+    .returning('id')
+    .executeTakeFirst()

@@ -10,7 +10,18 @@ import { fromBase64 } from '#core/kit/bytes'
 import { askCode, checkCode } from '#features/people/codes'
 import { signInLetter } from '#features/people/mails'
 import { addPasskey, passkeyCreation, passkeyRequest, signInWithPasskey } from '#features/people/passkeys'
-import { deviceByKey, devicesOf, passkeysOf, revokeToken, saveDevice, saveToken, staff, staffByEmail, staffById, tokensOf } from '#features/people/queries'
+import {
+  deviceByKey,
+  devicesOf,
+  passkeysOf,
+  revokeToken,
+  saveDevice,
+  saveToken,
+  staff,
+  staffByEmail,
+  staffById,
+  tokensOf,
+} from '#features/people/queries'
 import { hashSecret, makeToken } from '#features/people/sessions'
 
 /** Only a path of this site may be returned to. */
@@ -56,7 +67,13 @@ const codePage = screen({
   summary: 'Enter the sign-in code',
   view: 'people/views/code',
   pageOnly: true,
-  load: async (visit) => ok({ title: 'Check your email', next: nextPath(visit.query.next), minutes: limits.codeMinutes, backUrl: '/sign-in' }),
+  load: async (visit) =>
+    ok({
+      title: 'Check your email',
+      next: nextPath(visit.query.next),
+      minutes: limits.codeMinutes,
+      backUrl: '/sign-in',
+    }),
 })
 
 const enterCode = action({
@@ -66,7 +83,12 @@ const enterCode = action({
   fields: fields({ code: line('the code', limits.lineCharacters), next: nextField }),
   again: codePage,
   run: async (visit, body) => {
-    const proved = await checkCode(visit.house.db, { purpose: 'sign-in', browser: visit.browser, code: body.code, now: visit.now })
+    const proved = await checkCode(visit.house.db, {
+      purpose: 'sign-in',
+      browser: visit.browser,
+      code: body.code,
+      now: visit.now,
+    })
     if (!proved.ok) return proved
     await visit.signIn(proved.value)
     return ok({ next: nextPath(body.next) })
@@ -95,8 +117,16 @@ const account = screen({
     ok({
       title: 'Your account',
       person: actor,
-      passkeys: (await passkeysOf(house.db, actor.id)).map(({ label, createdAt, usedAt }) => ({ label, createdAt, usedAt })),
-      devices: (await devicesOf(house.db, actor.id)).map(({ id: deviceId, label, enrolledAt }) => ({ id: deviceId, label, enrolledAt })),
+      passkeys: (await passkeysOf(house.db, actor.id)).map(({ label, createdAt, usedAt }) => ({
+        label,
+        createdAt,
+        usedAt,
+      })),
+      devices: (await devicesOf(house.db, actor.id)).map(({ id: deviceId, label, enrolledAt }) => ({
+        id: deviceId,
+        label,
+        enrolledAt,
+      })),
       tokens: await tokensOf(house.db, actor.id),
       islands: ['passkeys'],
     }),
@@ -121,10 +151,14 @@ const addToken = raw({
   handle: async (visit, request, reply) => {
     const label = String((request.body as { label?: unknown } | null)?.label ?? '').trim()
     if (!label || label.length > limits.nameCharacters) {
-      return fail('form-incomplete', { fields: { label: `Enter a name for the token, of ${limits.nameCharacters} characters or fewer` } })
+      return fail('form-incomplete', {
+        fields: { label: `Enter a name for the token, of ${limits.nameCharacters} characters or fewer` },
+      })
     }
     const made = await makeApiToken(visit, visit.actor.id, label)
-    return made.ok ? ok(reply.page('people/views/token', { title: 'Your new token', ...made.value, backUrl: '/account' })) : made
+    return made.ok
+      ? ok(reply.page('people/views/token', { title: 'Your new token', ...made.value, backUrl: '/account' }))
+      : made
   },
 })
 
@@ -158,10 +192,18 @@ const enrolDevice = raw({
   handle: async ({ house, actor, now }, request) => {
     const body = request.body as { signingKey: string; senderRecipient?: string; label: string }
     const signingKey = Buffer.from(fromBase64(body.signingKey))
-    if (signingKey.length !== limits.publicKeyBytes) return fail('form-incomplete', { fields: { signingKey: 'Send an Ed25519 public key of 32 bytes' } })
+    if (signingKey.length !== limits.publicKeyBytes)
+      return fail('form-incomplete', { fields: { signingKey: 'Send an Ed25519 public key of 32 bytes' } })
     return inTransaction(house.db, async (tx) => {
-      const saved = await saveDevice(tx, { personId: actor.id, signingKey, senderRecipient: body.senderRecipient ?? null, label: body.label, enrolledAt: now })
-      if (saved) await recordEvent(tx, 'device-enrolled', { person: actor.id, device: saved.id, signingKey: body.signingKey })
+      const saved = await saveDevice(tx, {
+        personId: actor.id,
+        signingKey,
+        senderRecipient: body.senderRecipient ?? null,
+        label: body.label,
+        enrolledAt: now,
+      })
+      if (saved)
+        await recordEvent(tx, 'device-enrolled', { person: actor.id, device: saved.id, signingKey: body.signingKey })
       const known = saved ?? (await deviceByKey(tx, actor.id, signingKey))
       return known ? ok({ deviceId: known.id }) : fail('device-unknown')
     })
@@ -169,29 +211,55 @@ const enrolDevice = raw({
 })
 
 const passkeyRoutes: Route[] = [
-  raw({ method: 'POST', path: '/api/passkeys/options', who: 'signed-in', summary: 'Options for making a passkey', handle: async (visit) => ok(await passkeyCreation(visit)) }),
   raw({
-    method: 'POST', path: '/api/passkeys', who: 'signed-in', summary: 'Add a passkey',
+    method: 'POST',
+    path: '/api/passkeys/options',
+    who: 'signed-in',
+    summary: 'Options for making a passkey',
+    handle: async (visit) => ok(await passkeyCreation(visit)),
+  }),
+  raw({
+    method: 'POST',
+    path: '/api/passkeys',
+    who: 'signed-in',
+    summary: 'Add a passkey',
     body: fields({ label: line('a name for the passkey', limits.nameCharacters), response: Type.Object({}) }),
     handle: (visit, request) => {
       const body = request.body as { label: string; response: never }
       return addPasskey(visit, body.label, body.response)
     },
   }),
-  raw({ method: 'POST', path: '/api/passkeys/sign-in/options', who: 'anyone', summary: 'Options for signing in with a passkey', handle: async (visit) => ok(await passkeyRequest(visit)) }),
   raw({
-    method: 'POST', path: '/api/passkeys/sign-in', who: 'anyone', summary: 'Sign in with a passkey', body: fields({ response: Type.Object({ id: Type.String() }) }),
+    method: 'POST',
+    path: '/api/passkeys/sign-in/options',
+    who: 'anyone',
+    summary: 'Options for signing in with a passkey',
+    handle: async (visit) => ok(await passkeyRequest(visit)),
+  }),
+  raw({
+    method: 'POST',
+    path: '/api/passkeys/sign-in',
+    who: 'anyone',
+    summary: 'Sign in with a passkey',
+    body: fields({ response: Type.Object({ id: Type.String() }) }),
     handle: (visit, request) => signInWithPasskey(visit, (request.body as { response: never }).response),
   }),
 ]
 
 const demonstrationRoutes: Route[] = [
   screen({
-    path: '/demonstration', who: 'demonstration', summary: 'Choose whom to be', view: 'people/views/demonstration',
-    load: async ({ house }) => ok({ title: 'Choose who you are', people: await staff(house.db), columns: 'govuk-grid-column-full' }),
+    path: '/demonstration',
+    who: 'demonstration',
+    summary: 'Choose whom to be',
+    view: 'people/views/demonstration',
+    load: async ({ house }) =>
+      ok({ title: 'Choose who you are', people: await staff(house.db), columns: 'govuk-grid-column-full' }),
   }),
   action({
-    path: '/demonstration', who: 'demonstration', summary: 'Be one of the demonstration’s people', fields: fields({ person: id('a person') }),
+    path: '/demonstration',
+    who: 'demonstration',
+    summary: 'Be one of the demonstration’s people',
+    fields: fields({ person: id('a person') }),
     run: async (visit, body) => {
       if (!(await staffById(visit.house.db, body.person))) return fail('not-found')
       await visit.signIn(body.person)
@@ -200,11 +268,25 @@ const demonstrationRoutes: Route[] = [
     then: () => '/',
   }),
   screen({
-    path: '/demonstration/outbox', who: 'demonstration', summary: 'Every mail, newest first', view: 'people/views/outbox',
-    load: async ({ house, query }) => ok({ title: 'Outbox', mails: await listMail(house.db, { to: query.to }), columns: 'govuk-grid-column-full' }),
+    path: '/demonstration/outbox',
+    who: 'demonstration',
+    summary: 'Every mail, newest first',
+    view: 'people/views/outbox',
+    load: async ({ house, query }) =>
+      ok({ title: 'Outbox', mails: await listMail(house.db, { to: query.to }), columns: 'govuk-grid-column-full' }),
   }),
 ]
 
 export const routes: Route[] = [
-  signInPage, askSignIn, codePage, enterCode, signOutAction, account, addToken, endToken, enrolDevice, ...passkeyRoutes, ...demonstrationRoutes,
+  signInPage,
+  askSignIn,
+  codePage,
+  enterCode,
+  signOutAction,
+  account,
+  addToken,
+  endToken,
+  enrolDevice,
+  ...passkeyRoutes,
+  ...demonstrationRoutes,
 ]

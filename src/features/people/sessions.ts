@@ -2,7 +2,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import { limits } from '#core/kit/limits'
 import type { Db } from '#edge/store/database'
 import type { Actor } from '#edge/web/route'
-import { actorOfBrowser, actorOfToken, admissionOf, endBrowser, saveAdmission, saveBrowser } from '#features/people/queries'
+import {
+  actorOfBrowser,
+  actorOfToken,
+  admissionOf,
+  endBrowser,
+  saveAdmission,
+  saveBrowser,
+} from '#features/people/queries'
 
 /** What a secret is stored as: its SHA-256. Enough for 128-bit random values, which cannot be guessed. */
 export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest()

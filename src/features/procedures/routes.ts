@@ -9,7 +9,11 @@ import { change } from '#features/transfers/routes'
 import { transferOf } from '#features/transfers/transfer'
 import { insertSharingRecord, sharingRecordsOf } from '#features/procedures/queries'
 
-const timeOfDay = (title: string) => ({ ...line(title, 5), pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$', wrong: `Enter ${title} like 16:40` })
+const timeOfDay = (title: string) => ({
+  ...line(title, 5),
+  pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$',
+  wrong: `Enter ${title} like 16:40`,
+})
 
 const recordForm = screen({
   path: '/transfers/:transfer/sent/:method',
@@ -72,10 +76,41 @@ const saveRecord = action({
       if (gates.length > 0) return fail('gates-open', { detail: gates.map((gate) => gate.says).join(' ') })
       const { outcome: _outcome, time, authorisedBy, note, ...rest } = body
       const happenedAt = time ? todayAt(visit.now, time) : visit.now
-      const { id } = await insertSharingRecord(tx, { ...rest, transferId: transfer.id, method, happenedAt, authorisedBy: authorisedBy ?? null, note: note ?? null, how: method, byId: visit.actor.id, at: visit.now })
+      const { id } = await insertSharingRecord(tx, {
+        ...rest,
+        transferId: transfer.id,
+        method,
+        happenedAt,
+        authorisedBy: authorisedBy ?? null,
+        note: note ?? null,
+        how: method,
+        byId: visit.actor.id,
+        at: visit.now,
+      })
       const isOnlyFirst = method === 'telephone' && transfer.facts.artefact !== 'conversation'
-      await updateTransfer(tx, transfer.id, isOnlyFirst ? { purposeWords: transfer.purposeWords ?? body.reason, informationWords: transfer.informationWords ?? body.information } : { state: 'recorded', method, sentAt: happenedAt, closedAt: visit.now, purposeWords: transfer.purposeWords ?? body.reason, informationWords: transfer.informationWords ?? body.information })
-      await recordEvent(tx, 'sharing-recorded', { transfer: transfer.id, record: id, method }, { transferId: transfer.id })
+      await updateTransfer(
+        tx,
+        transfer.id,
+        isOnlyFirst
+          ? {
+              purposeWords: transfer.purposeWords ?? body.reason,
+              informationWords: transfer.informationWords ?? body.information,
+            }
+          : {
+              state: 'recorded',
+              method,
+              sentAt: happenedAt,
+              closedAt: visit.now,
+              purposeWords: transfer.purposeWords ?? body.reason,
+              informationWords: transfer.informationWords ?? body.information,
+            },
+      )
+      await recordEvent(
+        tx,
+        'sharing-recorded',
+        { transfer: transfer.id, record: id, method },
+        { transferId: transfer.id },
+      )
       return ok()
     })
     return done
@@ -86,7 +121,12 @@ const saveRecord = action({
 /** Today at a time of day in London; yesterday if that has not come yet. */
 export function todayAt(now: Date, time: string): Date {
   const [hours, minutes] = time.split(':').map(Number) as [number, number]
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/London', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).formatToParts(now)
+  const parts = new Intl.DateTimeFormat('en-GB', {
+    timeZone: 'Europe/London',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).formatToParts(now)
   const value = (type: string) => Number(parts.find((part) => part.type === type)!.value)
   const minutesAgo = (value('hour') * 60 + value('minute') - (hours * 60 + minutes) + 1440) % 1440
   return new Date(now.valueOf() - minutesAgo * 60_000)
@@ -97,7 +137,10 @@ export async function panel(visit: Visit, transferId: string) {
   const records = await sharingRecordsOf(visit.house.db, transferId)
   if (records.length === 0) return undefined
   const { methods } = visit.house.policy.vocabulary
-  return { view: 'procedures/views/panel', model: { records: records.map((record) => ({ ...record, methodName: methods.get(record.method)?.name })) } }
+  return {
+    view: 'procedures/views/panel',
+    model: { records: records.map((record) => ({ ...record, methodName: methods.get(record.method)?.name })) },
+  }
 }
 
 export const routes: Route[] = [recordForm, saveRecord]

@@ -55,7 +55,9 @@ const proof = raw({
     visit.house.keeper.nudge()
     const receipt = await receiptFor(visit.house.db, visit.house.keeper.tiles, event.id)
     if (!receipt.ok) return receipt
-    void reply.type('text/plain; charset=utf-8').header('content-disposition', `attachment; filename="${transfer.value.reference}-${event.name}.tlog-proof"`)
+    void reply
+      .type('text/plain; charset=utf-8')
+      .header('content-disposition', `attachment; filename="${transfer.value.reference}-${event.name}.tlog-proof"`)
     return ok(receipt.value)
   },
 })

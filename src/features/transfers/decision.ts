@@ -15,18 +15,29 @@ const isUsable = (outcome: OutcomeWord) => outcome === 'ALLOW' || outcome === 'A
 /** One obligation for all recipients: it is met when it is met for each. */
 function joinDue(all: Due[]): Due {
   const met = all.some((due) => due.met === false) ? false : all.every((due) => due.met === true) ? true : null
-  return { ...all[0]!, met, certain: all.some((due) => due.certain), clauses: [...new Set(all.flatMap((due) => due.clauses))] }
+  return {
+    ...all[0]!,
+    met,
+    certain: all.some((due) => due.certain),
+    clauses: [...new Set(all.flatMap((due) => due.clauses))],
+  }
 }
 
 function joinMethod(all: MethodDecision[]): MethodDecision {
   const worst = all.reduce((a, b) => (worse(a.outcome, b.outcome) === a.outcome ? a : b))
   const dues = new Map<string, Due[]>()
   for (const due of all.flatMap((each) => each.obligations)) dues.set(due.id, [...(dues.get(due.id) ?? []), due])
-  const smallest = (id: string) => all.map((each) => each.limits[id]).filter((value) => value !== undefined).toSorted()[0]!
+  const smallest = (id: string) =>
+    all
+      .map((each) => each.limits[id])
+      .filter((value) => value !== undefined)
+      .toSorted()[0]!
   return {
     ...worst,
     obligations: [...dues.values()].map(joinDue),
-    limits: Object.fromEntries([...new Set(all.flatMap((each) => Object.keys(each.limits)))].map((id) => [id, smallest(id)])),
+    limits: Object.fromEntries(
+      [...new Set(all.flatMap((each) => Object.keys(each.limits)))].map((id) => [id, smallest(id)]),
+    ),
     needs: [...new Set(all.flatMap((each) => each.needs))],
     referTo: [...new Set(all.flatMap((each) => each.referTo))],
   }
@@ -50,7 +61,12 @@ export function joinDecisions(all: Decision[]): Decision {
 }
 
 /** What the policy says of a transfer as it stands, not kept. */
-export async function decideNow(db: Tx | House['db'], house: House, transfer: TransferRow, sizeBytes?: number): Promise<Outcome<{ decision: Decision; facts: Facts[] }>> {
+export async function decideNow(
+  db: Tx | House['db'],
+  house: House,
+  transfer: TransferRow,
+  sizeBytes?: number,
+): Promise<Outcome<{ decision: Decision; facts: Facts[] }>> {
   const facts = await factsOf(db, house, transfer, sizeBytes)
   const decisions: Decision[] = []
   for (const each of facts) {
@@ -62,7 +78,12 @@ export async function decideNow(db: Tx | House['db'], house: House, transfer: Tr
 }
 
 /** Decides and keeps the decision, which is never changed: a changed fact makes a new one. */
-export async function keepDecision(tx: Tx, house: House, transfer: TransferRow, sizeBytes?: number): Promise<Outcome<{ decision: Decision; decisionId: string }>> {
+export async function keepDecision(
+  tx: Tx,
+  house: House,
+  transfer: TransferRow,
+  sizeBytes?: number,
+): Promise<Outcome<{ decision: Decision; decisionId: string }>> {
   const decided = await decideNow(tx, house, transfer, sizeBytes)
   if (!decided.ok) return decided
   const { decision, facts } = decided.value
@@ -75,13 +96,21 @@ export async function keepDecision(tx: Tx, house: House, transfer: TransferRow, 
     result: JSON.stringify(decision),
   })
   await updateTransfer(tx, transfer.id, { decisionId: id })
-  const outcomes = Object.fromEntries(Object.entries(decision.methods).map(([method, { outcome }]) => [method, outcome]))
-  await recordEvent(tx, 'decided', { transfer: transfer.id, decision: id, rulebooks, outcomes }, { transferId: transfer.id })
+  const outcomes = Object.fromEntries(
+    Object.entries(decision.methods).map(([method, { outcome }]) => [method, outcome]),
+  )
+  await recordEvent(
+    tx,
+    'decided',
+    { transfer: transfer.id, decision: id, rulebooks, outcomes },
+    { transferId: transfer.id },
+  )
   return ok({ decision, decisionId: id })
 }
 
 /** The obligations of a method that must be met before anything leaves, and are not. */
-export const unmet = (method: MethodDecision): Due[] => method.obligations.filter((due) => due.phase === 'before' && due.met !== true && due.certain)
+export const unmet = (method: MethodDecision): Due[] =>
+  method.obligations.filter((due) => due.phase === 'before' && due.met !== true && due.certain)
 
 /**
  * Takes the decision again before the first byte goes, with what was measured.

@@ -4,7 +4,14 @@ import type { Db, Tx } from '#edge/store/database'
 import { agreementInForce } from '#features/agreements/agreements'
 import { adviceFacts, certificationOf, exceptionsOf, grantInForce } from '#features/approvals/approvals'
 import { isCjsmAddress, isInternalAddress, liveMailboxCheck, ownOrganisation } from '#features/organisations/directory'
-import { confirmationsOf, organisationFacts, personDetails, recipientsOf, type RecipientRow, type TransferRow } from '#features/transfers/queries'
+import {
+  confirmationsOf,
+  organisationFacts,
+  personDetails,
+  recipientsOf,
+  type RecipientRow,
+  type TransferRow,
+} from '#features/transfers/queries'
 
 /** Whom a transfer is for before anyone is named. */
 const kinds: Record<string, Facts> = {
@@ -14,10 +21,18 @@ const kinds: Record<string, Facts> = {
 }
 
 const known = (facts: Record<string, FactValue | undefined | null>): Facts =>
-  Object.fromEntries(Object.entries(facts).filter((entry): entry is [string, FactValue] => entry[1] !== undefined && entry[1] !== null))
+  Object.fromEntries(
+    Object.entries(facts).filter((entry): entry is [string, FactValue] => entry[1] !== undefined && entry[1] !== null),
+  )
 
 /** What records say about one recipient: where they are, what their organisation asks for, what has been confirmed. */
-async function recipientFacts(db: Db | Tx, house: House, transfer: TransferRow, recipient: RecipientRow, authorised: boolean | undefined): Promise<Facts> {
+async function recipientFacts(
+  db: Db | Tx,
+  house: House,
+  transfer: TransferRow,
+  recipient: RecipientRow,
+  authorised: boolean | undefined,
+): Promise<Facts> {
   const own = await ownOrganisation(db)
   const organisation = recipient.organisationId ? await organisationFacts(db, recipient.organisationId) : undefined
   const person = recipient.personId ? await personDetails(db, recipient.personId) : undefined
@@ -27,15 +42,29 @@ async function recipientFacts(db: Db | Tx, house: House, transfer: TransferRow, 
   const day = house.now().toISOString().slice(0, 10)
   const agreement =
     organisation && !isInside && typeof purpose === 'string'
-      ? ((await agreementInForce(db, { organisationIds: [organisation.id], purpose, day })) ? 'in-force' : 'none')
+      ? (await agreementInForce(db, { organisationIds: [organisation.id], purpose, day }))
+        ? 'in-force'
+        : 'none'
       : undefined
-  const checked = recipient.mailboxId ? ((await liveMailboxCheck(db, recipient.mailboxId, house.now())) ? true : undefined) : undefined
+  const checked = recipient.mailboxId
+    ? (await liveMailboxCheck(db, recipient.mailboxId, house.now()))
+      ? true
+      : undefined
+    : undefined
   return known({
     audience: isInside ? 'inside' : organisation ? 'organisation' : 'individual',
     sector: isInside ? undefined : organisation?.sector,
     mailbox: recipient.kind === 'team' ? 'team' : 'person',
-    address: own && isInternalAddress(own, recipient.email) ? 'internal' : isCjsmAddress(recipient.email) ? 'cjsm' : 'ordinary',
-    'required-method': organisation && !isInside && typeof councilClass === 'string' ? (organisation.requiredMethods[councilClass] ?? 'none-on-file') : undefined,
+    address:
+      own && isInternalAddress(own, recipient.email)
+        ? 'internal'
+        : isCjsmAddress(recipient.email)
+          ? 'cjsm'
+          : 'ordinary',
+    'required-method':
+      organisation && !isInside && typeof councilClass === 'string'
+        ? (organisation.requiredMethods[councilClass] ?? 'none-on-file')
+        : undefined,
     agreement,
     tls: organisation?.tls,
     'partner-login': organisation && !isInside ? (person?.partnerLogin ?? false) : undefined,
@@ -53,7 +82,12 @@ async function recipientFacts(db: Db | Tx, house: House, transfer: TransferRow, 
 export async function factsOf(db: Db | Tx, house: House, transfer: TransferRow, sizeBytes?: number): Promise<Facts[]> {
   const sender = await personDetails(db, transfer.senderId)
   const day = house.now().toISOString().slice(0, 10)
-  const grant = await grantInForce(db, { method: 'managed_transfer', personId: transfer.senderId, roles: sender?.roles ?? [], day })
+  const grant = await grantInForce(db, {
+    method: 'managed_transfer',
+    personId: transfer.senderId,
+    roles: sender?.roles ?? [],
+    day,
+  })
   const certified = await certificationOf(db, transfer.id)
   const exceptions = Object.fromEntries((await exceptionsOf(db, transfer.id)).map(({ fact }) => [fact, true]))
   const shared = known({

@@ -30,18 +30,41 @@ export async function openGates(house: House, transfer: TransferRow): Promise<Ou
   const dues = method ? unmet(method) : []
   const recipients = await recipientsOf(house.db, transfer.id)
   const gates: Gate[] = []
-  if (recipients.length === 0) gates.push({ id: 'recipient', says: 'Say who it is for.', url: `/transfers/${transfer.id}/recipients`, clauses: [] })
+  if (recipients.length === 0)
+    gates.push({
+      id: 'recipient',
+      says: 'Say who it is for.',
+      url: `/transfers/${transfer.id}/recipients`,
+      clauses: [],
+    })
   if (!transfer.purposeWords || !transfer.informationWords) {
-    gates.push({ id: 'details', says: 'Say what it is and why, for the record.', url: `/transfers/${transfer.id}/details`, clauses: ['W78'] })
+    gates.push({
+      id: 'details',
+      says: 'Say what it is and why, for the record.',
+      url: `/transfers/${transfer.id}/details`,
+      clauses: ['W78'],
+    })
   }
   for (const due of dues) {
     if (due.id === 'auth') {
-      const confirmed = new Set((await confirmationsOf(house.db, transfer.id)).filter((row) => row.authorised).map((row) => row.recipientId))
+      const confirmed = new Set(
+        (await confirmationsOf(house.db, transfer.id)).filter((row) => row.authorised).map((row) => row.recipientId),
+      )
       for (const recipient of recipients.filter((each) => !confirmed.has(each.id))) {
-        gates.push({ id: 'auth', says: `Confirm that this is the right person: ${recipient.fullName}.`, url: `/transfers/${transfer.id}/recipients/${recipient.id}/confirm`, clauses: due.clauses })
+        gates.push({
+          id: 'auth',
+          says: `Confirm that this is the right person: ${recipient.fullName}.`,
+          url: `/transfers/${transfer.id}/recipients/${recipient.id}/confirm`,
+          clauses: due.clauses,
+        })
       }
     } else {
-      gates.push({ id: due.id, says: due.says, url: places[due.id]?.(transfer) ?? `/transfers/${transfer.id}/advice?about=${due.id}`, clauses: due.clauses })
+      gates.push({
+        id: due.id,
+        says: due.says,
+        url: places[due.id]?.(transfer) ?? `/transfers/${transfer.id}/advice?about=${due.id}`,
+        clauses: due.clauses,
+      })
     }
   }
   return ok(gates)

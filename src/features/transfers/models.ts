@@ -9,8 +9,17 @@ import { adviceOf, certificationOf } from '#features/approvals/approvals'
 import { searchDirectory } from '#features/organisations/directory'
 import { decideNow, unmet } from '#features/transfers/decision'
 import { answerOf, askable, bandsOf, factsOfPage, notSure, pageOf } from '#features/transfers/questions'
-import { confirmationsOf, decisionById, eventsOf, namesOf, personDetails, recentPeople, recipientsOf, type TransferRow } from '#features/transfers/queries'
-import { eventWords, stateWords } from '#features/transfers/words'
+import {
+  confirmationsOf,
+  decisionById,
+  eventsOf,
+  namesOf,
+  personDetails,
+  recentPeople,
+  recipientsOf,
+  type TransferRow,
+} from '#features/transfers/queries'
+import { eventWords, methodWords, stateWords } from '#features/transfers/words'
 
 type Modelled = Promise<Outcome<{ title: string } & Record<string, unknown>>>
 
@@ -20,16 +29,34 @@ export async function whoModel(visit: Visit, transfer: TransferRow): Modelled {
   const search = (query.q ?? '').trim().slice(0, limits.nameCharacters)
   const found = search ? await searchDirectory(house.db, { words: search, limit: limits.directoryResults }) : []
   const recent = search ? [] : (await recentPeople(house.db, actor.id)).map((person) => ({ ...person, kind: 'person' }))
-  return ok({ title: 'Who is it for?', search, found, recent, chosen: await recipientsOf(house.db, transfer.id), backUrl: '/' })
+  return ok({
+    title: 'Who is it for?',
+    search,
+    found,
+    recent,
+    chosen: await recipientsOf(house.db, transfer.id),
+    backUrl: '/',
+  })
 }
 
-const sizeLabel = (bytes: number) => (bytes % 1_000_000_000 === 0 ? `${bytes / 1_000_000_000} GB` : bytes % 1_000_000 === 0 ? `${bytes / 1_000_000} MB` : `${bytes} bytes`)
+const sizeLabel = (bytes: number) =>
+  bytes % 1_000_000_000 === 0
+    ? `${bytes / 1_000_000_000} GB`
+    : bytes % 1_000_000 === 0
+      ? `${bytes / 1_000_000} MB`
+      : `${bytes} bytes`
 
 function optionsOf(house: House, id: string, fact: Fact): { value: string; label: string; hint: string | undefined }[] {
-  if (fact.type === 'yes-no') return [{ value: 'yes', label: 'Yes', hint: undefined }, { value: 'no', label: 'No', hint: undefined }]
+  if (fact.type === 'yes-no')
+    return [
+      { value: 'yes', label: 'Yes', hint: undefined },
+      { value: 'no', label: 'No', hint: undefined },
+    ]
   if (fact.type === 'quantity') {
     return bandsOf(house.policy, id).map(({ value, atLeast, atMost }) => ({
-      value, label: atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`, hint: undefined,
+      value,
+      label: atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`,
+      hint: undefined,
     }))
   }
   return [...(fact.options ?? [])].map(([value, option]) => ({ value, label: option.label, hint: option.hint }))
@@ -45,8 +72,18 @@ export async function askModel(visit: Visit, transfer: TransferRow, page: string
     const fact = policy.facts.find((each) => each.id === id)!.fact
     return { id, ...fact, options: optionsOf(visit.house, id, fact), answer: answerOf(policy, id, fact, transfer) }
   })
-  const titles: Record<string, string> = { sensitivity: 'How sensitive is it?', what: 'What is it?', why: 'Why, and how soon?' }
-  return ok({ title: titles[page] ?? questions[0]!.question, page, questions, notSure, backUrl: `/transfers/${transfer.id}/who` })
+  const titles: Record<string, string> = {
+    sensitivity: 'How sensitive is it?',
+    what: 'What is it?',
+    why: 'Why, and how soon?',
+  }
+  return ok({
+    title: titles[page] ?? questions[0]!.question,
+    page,
+    questions,
+    notSure,
+    backUrl: `/transfers/${transfer.id}/who`,
+  })
 }
 
 const usable = ({ outcome }: MethodDecision) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
@@ -57,7 +94,10 @@ function toldModel(house: House, transfer: TransferRow) {
     .filter(({ id }) => transfer.facts[id] !== undefined || transfer.notSure.includes(id))
     .map(({ id, fact }) => {
       const answer = answerOf(house.policy, id, fact, transfer)
-      const label = answer === notSure ? 'Not sure' : (optionsOf(house, id, fact).find((option) => option.value === answer)?.label ?? String(transfer.facts[id]))
+      const label =
+        answer === notSure
+          ? 'Not sure'
+          : (optionsOf(house, id, fact).find((option) => option.value === answer)?.label ?? String(transfer.facts[id]))
       return { question: fact.question, answer: label, url: `/transfers/${transfer.id}/ask/${pageOf(id).page}` }
     })
 }
@@ -70,32 +110,55 @@ export async function decisionModel(visit: Visit, transfer: TransferRow): Modell
   const { decision } = decided.value
   const shown = (id: string) => {
     const method = decision.methods[id]!
-    return { ...method, name: house.policy.vocabulary.methods.get(id)!.name, says: explain(house.policy.vocabulary, decision, id), unmet: unmet(method) }
+    return {
+      ...method,
+      name: house.policy.vocabulary.methods.get(id)!.name,
+      says: explain(house.policy.vocabulary, decision, id),
+      means: methodWords[id],
+      unmet: unmet(method),
+    }
   }
-  const isBest = (id: string) => id === decision.recommended[0]
+  const [best, ...next] = decision.recommended
+  const then = best === 'telephone' && transfer.facts.artefact !== 'conversation' ? next[0] : undefined
   const allowed = decision.order.filter((id) => usable(decision.methods[id]!))
   return ok({
     title: 'How to send it',
-    best: decision.recommended[0] ? shown(decision.recommended[0]) : undefined,
-    others: allowed.filter((id) => !isBest(id)).map(shown),
+    best: best ? shown(best) : undefined,
+    // When somebody is at risk the call comes first, and what is sent after it stands beside it.
+    then: then ? shown(then) : undefined,
+    others: allowed.filter((id) => id !== best && id !== then).map(shown),
     referred: decision.order.filter((id) => decision.methods[id]!.outcome === 'REFER').map(shown),
-    refused: decision.order.filter((id) => decision.methods[id]!.outcome === 'BLOCK' && !decision.methods[id]!.silent).map(shown),
+    refused: decision.order
+      .filter((id) => decision.methods[id]!.outcome === 'BLOCK' && !decision.methods[id]!.silent)
+      .map(shown),
     ask: whomToAsk(house, decision, transfer),
-    roles: Object.fromEntries([...house.policy.vocabulary.roles].map(([id, { name }]) => [id, name])),
+    roles: Object.fromEntries([...house.policy.vocabulary.roles].map(([id, { name }]) => [id, roleWords(id, name)])),
     told: toldModel(house, transfer),
     recipients: await recipientsOf(house.db, transfer.id),
     certification: await certificationOf(house.db, transfer.id),
     atRisk: transfer.facts.urgency === 'at-risk-now',
     published: transfer.facts.published === true,
     advice: await adviceOf(house.db, transfer.id),
-    rulebooks: house.policy.rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({ title, version, guidanceDate, reviewDate, isStale: reviewDate < visit.now.toISOString().slice(0, 10) })),
+    rulebooks: house.policy.rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({
+      title,
+      version,
+      guidanceDate,
+      reviewDate,
+      isStale: reviewDate < visit.now.toISOString().slice(0, 10),
+    })),
     backUrl: `/transfers/${transfer.id}/ask/why`,
   })
 }
 
+/** A role as it stands in a sentence: "the service desk", "information governance". */
+const roleWords = (id: string, name: string) =>
+  `${id === 'information-governance' ? '' : 'the '}${name.charAt(0).toLowerCase()}${name.slice(1)}`
+
 /** The roles that can help next: those the decision names, and those who answer what she was not sure of. */
 function whomToAsk(house: House, decision: Decision, transfer: TransferRow): string[] {
-  const unsure = transfer.notSure.map((id) => house.policy.facts.find((fact) => fact.id === id)?.fact.notSure ?? 'service-desk')
+  const unsure = transfer.notSure.map(
+    (id) => house.policy.facts.find((fact) => fact.id === id)?.fact.notSure ?? 'service-desk',
+  )
   const asked = [...unsure, ...decision.ask].filter((role) => role !== 'sender')
   return [...new Set(asked)]
 }
@@ -131,7 +194,10 @@ export async function recordModel(visit: Visit, transfer: TransferRow): Modelled
   const model = await transferModel(visit, transfer)
   if (!model.ok) return model
   const confirmations = await confirmationsOf(house.db, transfer.id)
-  const by = await namesOf(house.db, confirmations.map((row) => row.byId))
+  const by = await namesOf(
+    house.db,
+    confirmations.map((row) => row.byId),
+  )
   const decision = transfer.decisionId ? await decisionById(house.db, transfer.decisionId) : undefined
   const method = transfer.method && decision ? (decision.result as Decision).methods[transfer.method] : undefined
   return ok({
@@ -155,5 +221,11 @@ export async function recordModel(visit: Visit, transfer: TransferRow): Modelled
 /** What can be done where no agreement covers this. */
 export async function agreementModel(visit: Visit, transfer: TransferRow): Modelled {
   const model = await decisionModel(visit, transfer)
-  return model.ok ? ok({ ...model.value, title: 'There is no agreement that covers this', backUrl: `/transfers/${transfer.id}/decision` }) : model
+  return model.ok
+    ? ok({
+        ...model.value,
+        title: 'There is no agreement that covers this',
+        backUrl: `/transfers/${transfer.id}/decision`,
+      })
+    : model
 }

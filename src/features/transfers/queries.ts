@@ -9,7 +9,12 @@ export type RecipientRow = Selectable<Tables['recipients']>
 export const insertTransfer = async (tx: Tx, row: { senderId: string; now: Date }) => {
   const made = await tx
     .insertInto('transfers')
-    .values({ reference: sql`'SH-new-' || gen_random_uuid()`, senderId: row.senderId, state: 'draft', createdAt: row.now })
+    .values({
+      reference: sql`'SH-new-' || gen_random_uuid()`,
+      senderId: row.senderId,
+      state: 'draft',
+      createdAt: row.now,
+    })
     .returning(['id', 'number'])
     .executeTakeFirstOrThrow()
   const reference = `SH-${row.now.getUTCFullYear()}-${String(made.number).padStart(6, '0')}`
@@ -17,10 +22,12 @@ export const insertTransfer = async (tx: Tx, row: { senderId: string; now: Date 
   return { id: made.id, reference }
 }
 
-export const transferById = (db: Db | Tx, id: string) => db.selectFrom('transfers').where('id', '=', id).selectAll().executeTakeFirst()
+export const transferById = (db: Db | Tx, id: string) =>
+  db.selectFrom('transfers').where('id', '=', id).selectAll().executeTakeFirst()
 
 /** The transfer's row, locked until the transaction ends: two changes of one transfer are made one after the other. */
-export const lockTransfer = (tx: Tx, id: string) => tx.selectFrom('transfers').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
+export const lockTransfer = (tx: Tx, id: string) =>
+  tx.selectFrom('transfers').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
 
 export const updateTransfer = (tx: Tx, id: string, set: Updateable<Tables['transfers']>) =>
   tx.updateTable('transfers').set(set).where('id', '=', id).execute()
@@ -44,10 +51,18 @@ export const transfersOf = (db: Db, senderId: string) =>
     .execute()
 
 export const recipientsOf = (db: Db | Tx, transferId: string) =>
-  db.selectFrom('recipients').where('transferId', '=', transferId).where('withdrawnAt', 'is', null).selectAll().orderBy('createdAt').execute()
+  db
+    .selectFrom('recipients')
+    .where('transferId', '=', transferId)
+    .where('withdrawnAt', 'is', null)
+    .selectAll()
+    .orderBy('createdAt')
+    .execute()
 
-export const recipientById = (db: Db | Tx, id: string) => db.selectFrom('recipients').where('id', '=', id).selectAll().executeTakeFirst()
-export const lockRecipient = (tx: Tx, id: string) => tx.selectFrom('recipients').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
+export const recipientById = (db: Db | Tx, id: string) =>
+  db.selectFrom('recipients').where('id', '=', id).selectAll().executeTakeFirst()
+export const lockRecipient = (tx: Tx, id: string) =>
+  tx.selectFrom('recipients').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
 
 /** Adds a recipient; undefined when the transfer has this address already. */
 export const insertRecipient = (tx: Tx, row: Insertable<Tables['recipients']>) =>
@@ -93,11 +108,19 @@ export const confirmationsOf = (db: Db | Tx, transferId: string) =>
 
 export const insertDecision = (tx: Tx, row: Insertable<Tables['decisions']>) =>
   tx.insertInto('decisions').values(row).returning('id').executeTakeFirstOrThrow()
-export const decisionById = (db: Db | Tx, id: string) => db.selectFrom('decisions').where('id', '=', id).selectAll().executeTakeFirst()
+export const decisionById = (db: Db | Tx, id: string) =>
+  db.selectFrom('decisions').where('id', '=', id).selectAll().executeTakeFirst()
 
 /** What the register holds about a transfer, oldest first. */
 export const eventsOf = (db: Db, transferId: string) =>
-  db.selectFrom('registerEvents').where('transferId', '=', transferId).select(['id', 'name', 'at', 'body', 'seq']).orderBy('at').orderBy('id').limit(limits.timelineEvents).execute()
+  db
+    .selectFrom('registerEvents')
+    .where('transferId', '=', transferId)
+    .select(['id', 'name', 'at', 'body', 'seq'])
+    .orderBy('at')
+    .orderBy('id')
+    .limit(limits.timelineEvents)
+    .execute()
 
 /** Names of the people a timeline speaks of. */
 export const namesOf = async (db: Db, ids: string[]): Promise<Map<string, string>> => {
@@ -112,16 +135,33 @@ export const personDetails = (db: Db | Tx, id: string) =>
     .leftJoin('organisations', 'organisations.id', 'people.organisationId')
     .where('people.id', '=', id)
     .selectAll('people')
-    .select(['organisations.name as organisation', 'organisations.sector', 'organisations.isOwn', 'organisations.requiredMethods', 'organisations.tls', 'organisations.switchboard'])
+    .select([
+      'organisations.name as organisation',
+      'organisations.sector',
+      'organisations.isOwn',
+      'organisations.requiredMethods',
+      'organisations.tls',
+      'organisations.switchboard',
+    ])
     .executeTakeFirst()
 
 export const organisationFacts = (db: Db | Tx, id: string) =>
-  db.selectFrom('organisations').where('id', '=', id).select(['id', 'name', 'sector', 'isOwn', 'requiredMethods', 'tls']).executeTakeFirst()
+  db
+    .selectFrom('organisations')
+    .where('id', '=', id)
+    .select(['id', 'name', 'sector', 'isOwn', 'requiredMethods', 'tls'])
+    .executeTakeFirst()
 
 export const teamDetails = (db: Db | Tx, id: string) =>
   db
     .selectFrom('teamMailboxes')
     .innerJoin('organisations', 'organisations.id', 'teamMailboxes.organisationId')
     .where('teamMailboxes.id', '=', id)
-    .select(['teamMailboxes.id', 'teamMailboxes.name', 'teamMailboxes.address', 'teamMailboxes.organisationId', 'organisations.isOwn'])
+    .select([
+      'teamMailboxes.id',
+      'teamMailboxes.name',
+      'teamMailboxes.address',
+      'teamMailboxes.organisationId',
+      'organisations.isOwn',
+    ])
     .executeTakeFirst()

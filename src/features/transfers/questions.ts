@@ -11,7 +11,7 @@ export const notSure = 'not-sure'
 
 /** Questions that belong on one page. Any other question has a page of its own. */
 const pages: Record<string, string[]> = {
-  sensitivity: ['published', 'council-class', 'personal'],
+  sensitivity: ['published', 'council-class', 'personal', 'internal-use-only'],
   what: ['artefact', 'size'],
   why: ['purpose', 'urgency'],
 }
@@ -40,21 +40,30 @@ export async function nextPath(house: House, transfer: TransferRow): Promise<Out
   const at = `/transfers/${transfer.id}`
   if (!transfer.recipientKind) return ok(`${at}/who`)
   const open = askable(house.policy).filter((id) => !transfer.notSure.includes(id))
-  for (const facts of await factsOf(house.db, house, transfer)) {
+  const all = await factsOf(house.db, house, transfer)
+  for (const facts of all) {
     const next = nextQuestion(house.policy, facts, open)
     if (!next.ok) return next
     if (next.value) return ok(`${at}/ask/${pageOf(next.value.fact).page}`)
   }
-  const atRisk = transfer.facts.urgency === 'at-risk-now' && transfer.facts['emergency-certified'] === undefined
+  const atRisk =
+    transfer.facts.urgency === 'at-risk-now' && all.some((facts) => facts['emergency-certified'] === undefined)
   return ok(atRisk ? `${at}/emergency` : `${at}/decision`)
 }
 
 /** The bands a size is asked in: the bounds that rules compare it with. */
-export function bandsOf(policy: Policy, fact: string): { value: string; atLeast: number; atMost: number | undefined }[] {
+export function bandsOf(
+  policy: Policy,
+  fact: string,
+): { value: string; atLeast: number; atMost: number | undefined }[] {
   const cuts = policy.facts.find(({ id }) => id === fact)?.cuts ?? []
   return [0, ...cuts].map((from, place) => {
     const atMost = cuts[place]
-    return { value: atMost === undefined ? `above-${from}` : `at-most-${atMost}`, atLeast: place === 0 ? 0 : from + 1, atMost }
+    return {
+      value: atMost === undefined ? `above-${from}` : `at-most-${atMost}`,
+      atLeast: place === 0 ? 0 : from + 1,
+      atMost,
+    }
   })
 }
 
@@ -81,16 +90,22 @@ export function answerOf(policy: Policy, id: string, fact: Fact, transfer: Trans
   if (fact.type === 'yes-no') return value ? 'yes' : 'no'
   if (fact.type !== 'quantity') return String(value)
   const size = typeof value === 'number' ? value : (value as { atLeast?: number }).atLeast
-  return bandsOf(policy, id).find((band) => size! >= band.atLeast && (band.atMost === undefined || size! <= band.atMost))?.value
+  return bandsOf(policy, id).find(
+    (band) => size! >= band.atLeast && (band.atMost === undefined || size! <= band.atMost),
+  )?.value
 }
 
 /**
- * A page's answers as facts. Files have a size; other things do not. What is already public is neither sensitive nor
+ * A page's answers as facts. Files have a size; other things do not. The internal use mark is a box to tick. What is already public is neither sensitive nor
  * asked about further.
  *
  * @returns the facts and those she was not sure about; or `form-incomplete` with a sentence for each question left open
  */
-export function readAnswers(policy: Policy, page: string, given: Record<string, unknown>): Outcome<{ facts: Facts; notSure: string[] }> {
+export function readAnswers(
+  policy: Policy,
+  page: string,
+  given: Record<string, unknown>,
+): Outcome<{ facts: Facts; notSure: string[] }> {
   const wrong: Record<string, string> = {}
   const facts: Facts = {}
   const unsure: string[] = []
@@ -106,9 +121,14 @@ export function readAnswers(policy: Policy, page: string, given: Record<string, 
       continue
     }
     if (id === 'size' && given.artefact !== 'file') continue
+    if (id === 'internal-use-only' && asked.length > 1) {
+      facts[id] = given[id] === 'yes'
+      continue
+    }
     const answer = given[id]
     if (answer === notSure) unsure.push(id)
-    else if (typeof answer === 'string' && valuesOf(policy, id, fact).includes(answer)) facts[id] = factValue(policy, id, fact, answer)
+    else if (typeof answer === 'string' && valuesOf(policy, id, fact).includes(answer))
+      facts[id] = factValue(policy, id, fact, answer)
     else wrong[id] = `Choose an answer: ${fact.question.toLowerCase()}`
   }
   if (page === 'sensitivity' && !isPublished) facts.published = false

@@ -10,17 +10,39 @@ import { askAdvice, certifyEmergency } from '#features/approvals/approvals'
 import { addContact, organisationOfAddress, saveOrganisation, searchDirectory } from '#features/organisations/directory'
 import { sectors } from '#features/organisations/words'
 import { keepDecision } from '#features/transfers/decision'
-import { agreementModel, askModel, decisionModel, recordModel, transferModel, whoModel } from '#features/transfers/models'
+import {
+  agreementModel,
+  askModel,
+  decisionModel,
+  recordModel,
+  transferModel,
+  whoModel,
+} from '#features/transfers/models'
 import { askable, factsOfPage, nextPath, notSure, readAnswers } from '#features/transfers/questions'
 import {
-  insertConfirmation, insertRecipient, insertTransfer, lockTransfer, personDetails, recipientById, teamDetails, transferById, updateRecipient, updateTransfer, type TransferRow,
+  insertConfirmation,
+  insertRecipient,
+  insertTransfer,
+  lockTransfer,
+  personDetails,
+  recipientById,
+  teamDetails,
+  transferById,
+  updateRecipient,
+  updateTransfer,
+  type TransferRow,
 } from '#features/transfers/queries'
 import { readableTransfer, transferOf } from '#features/transfers/transfer'
 
 const at = (path: string) => `/transfers/:transfer${path}`
 
 /** A page of the sender's own transfer. */
-const page = (path: string, summary: string, view: string, load: (visit: Visit, transfer: TransferRow) => Promise<Outcome<{ title: string }>>) =>
+const page = (
+  path: string,
+  summary: string,
+  view: string,
+  load: (visit: Visit, transfer: TransferRow) => Promise<Outcome<{ title: string }>>,
+) =>
   screen({
     path: at(path),
     who: 'signed-in',
@@ -38,13 +60,17 @@ const page = (path: string, summary: string, view: string, load: (visit: Visit, 
  * Changes the sender's own open transfer, in one transaction; then takes the decision again if no question is left, and
  * answers where she goes next.
  */
-export function change(visit: Visit, work: (tx: Tx, transfer: TransferRow) => Promise<Outcome<unknown>>): Promise<Outcome<{ next: string }>> {
+export function change(
+  visit: Visit,
+  work: (tx: Tx, transfer: TransferRow) => Promise<Outcome<unknown>>,
+): Promise<Outcome<{ next: string }>> {
   const { house, actor, params } = visit
   return inTransaction(house.db, async (tx) => {
     const known = await transferOf(visit)
     if (!known.ok) return known
     const transfer = (await lockTransfer(tx, params.transfer!))!
-    if (transfer.senderId !== actor.id || !['draft', 'ready', 'asking'].includes(transfer.state)) return fail('transfer-closed')
+    if (transfer.senderId !== actor.id || !['draft', 'ready', 'asking'].includes(transfer.state))
+      return fail('transfer-closed')
     const done = await work(tx, transfer)
     if (!done.ok) return done
     const fresh = (await transferById(tx, transfer.id))!
@@ -68,7 +94,12 @@ const start = action({
   run: ({ house, actor, now }) =>
     inTransaction(house.db, async (tx) => {
       const made = await insertTransfer(tx, { senderId: actor.id, now })
-      await recordEvent(tx, 'transfer-started', { transfer: made.id, reference: made.reference, by: actor.id }, { transferId: made.id })
+      await recordEvent(
+        tx,
+        'transfer-started',
+        { transfer: made.id, reference: made.reference, by: actor.id },
+        { transferId: made.id },
+      )
       return ok(made)
     }),
   then: (made) => `/transfers/${made.id}/who`,
@@ -77,7 +108,13 @@ const start = action({
 const whoPage = page('/who', 'Who is it for?', 'who', whoModel)
 
 /** Adds someone from the directory as a recipient. */
-async function addFromDirectory(tx: Tx, visit: Visit, transfer: TransferRow, kind: string, subject: string): Promise<Outcome<unknown>> {
+async function addFromDirectory(
+  tx: Tx,
+  visit: Visit,
+  transfer: TransferRow,
+  kind: string,
+  subject: string,
+): Promise<Outcome<unknown>> {
   const person = kind === 'person' ? await personDetails(tx, subject) : undefined
   const team = kind === 'team' ? await teamDetails(tx, subject) : undefined
   const found = person ?? team
@@ -98,7 +135,11 @@ async function addFromDirectory(tx: Tx, visit: Visit, transfer: TransferRow, kin
   })
   if (!added) return fail('recipient-twice')
   await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, { transferId: transfer.id })
-  const recipientKind = !found.organisationId ? 'individual' : person?.isOwn || team?.isOwn ? 'colleague' : 'organisation'
+  const recipientKind = !found.organisationId
+    ? 'individual'
+    : person?.isOwn || team?.isOwn
+      ? 'colleague'
+      : 'organisation'
   await updateTransfer(tx, transfer.id, { recipientKind })
   return ok()
 }
@@ -111,11 +152,16 @@ const chooseWho = action({
   again: whoPage,
   run: async (visit, { to }) => {
     const [kind, subject] = to.split(':')
-    if (to === 'someone-individual' || to === 'someone-organisation') return ok({ next: `/transfers/${visit.params.transfer}/someone?kind=${to.slice(8)}` })
+    if (to === 'someone-individual' || to === 'someone-organisation')
+      return ok({ next: `/transfers/${visit.params.transfer}/someone?kind=${to.slice(8)}` })
     return change(visit, async (tx, transfer) => {
       if (subject) return addFromDirectory(tx, visit, transfer, kind!, subject)
-      if (!['colleague', 'individual', notSure].includes(to)) return fail('form-incomplete', { fields: { to: 'Choose who it is for' } })
-      await updateTransfer(tx, transfer.id, { recipientKind: to, ...(to === notSure ? { notSure: [...new Set([...transfer.notSure, 'audience'])] } : {}) })
+      if (!['colleague', 'individual', notSure].includes(to))
+        return fail('form-incomplete', { fields: { to: 'Choose who it is for' } })
+      await updateTransfer(tx, transfer.id, {
+        recipientKind: to,
+        ...(to === notSure ? { notSure: [...new Set([...transfer.notSure, 'audience'])] } : {}),
+      })
       return ok()
     })
   },
@@ -151,10 +197,21 @@ const someone = action({
     change(visit, async (tx, transfer) => {
       if (body.kind === 'individual') {
         const added = await insertRecipient(tx, {
-          transferId: transfer.id, kind: 'individual', fullName: body.fullName, email: body.email, telephone: body.telephone ?? null, language: body.language ?? 'en', createdAt: visit.now,
+          transferId: transfer.id,
+          kind: 'individual',
+          fullName: body.fullName,
+          email: body.email,
+          telephone: body.telephone ?? null,
+          language: body.language ?? 'en',
+          createdAt: visit.now,
         })
         if (!added) return fail('recipient-twice')
-        await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, { transferId: transfer.id })
+        await recordEvent(
+          tx,
+          'recipient-added',
+          { transfer: transfer.id, recipient: added.id },
+          { transferId: transfer.id },
+        )
         await updateTransfer(tx, transfer.id, { recipientKind: 'individual' })
         return ok()
       }
@@ -162,29 +219,55 @@ const someone = action({
       const owner = await organisationOfAddress(tx, body.email)
       const organisationId = owner?.id ?? (await chosenOrganisation(tx, body, by))
       if (typeof organisationId !== 'string') return organisationId
-      const contact = await addContact(tx, organisationId, { fullName: body.fullName, email: body.email, ...(body.jobTitle ? { jobTitle: body.jobTitle } : {}), ...(body.telephone ? { telephone: body.telephone, telephoneKind: 'direct' as const } : {}), language: body.language ?? 'en' }, by)
+      const contact = await addContact(
+        tx,
+        organisationId,
+        {
+          fullName: body.fullName,
+          email: body.email,
+          ...(body.jobTitle ? { jobTitle: body.jobTitle } : {}),
+          ...(body.telephone ? { telephone: body.telephone, telephoneKind: 'direct' as const } : {}),
+          language: body.language ?? 'en',
+        },
+        by,
+      )
       return contact.ok ? addFromDirectory(tx, visit, transfer, 'person', contact.value.id) : contact
     }),
   then: toNext,
 })
 
 /** The id of the organisation she chose or named; or the problem. */
-async function chosenOrganisation(tx: Tx, body: { organisation?: string; newOrganisation?: string; sector?: string }, by: { byId: string; now: Date }) {
+async function chosenOrganisation(
+  tx: Tx,
+  body: { organisation?: string; newOrganisation?: string; sector?: string },
+  by: { byId: string; now: Date },
+) {
   if (body.organisation && body.organisation !== 'new') return body.organisation
-  if (!body.newOrganisation) return fail('form-incomplete', { fields: { newOrganisation: 'Enter the name of the organisation' } })
+  if (!body.newOrganisation)
+    return fail('form-incomplete', { fields: { newOrganisation: 'Enter the name of the organisation' } })
   if (!body.sector) return fail('form-incomplete', { fields: { sector: 'Choose a kind of organisation' } })
   const saved = await saveOrganisation(tx, { name: body.newOrganisation, sector: body.sector as never }, by)
   return saved.ok ? saved.value.id : saved
 }
 
 async function searchDirectoryOrganisations(db: Parameters<typeof searchDirectory>[0]) {
-  return db.selectFrom('organisations').where('isOwn', '=', false).select(['id', 'name']).orderBy('name').limit(limits.organisationChoices).execute()
+  return db
+    .selectFrom('organisations')
+    .where('isOwn', '=', false)
+    .select(['id', 'name'])
+    .orderBy('name')
+    .limit(limits.organisationChoices)
+    .execute()
 }
 
 /** The questions' routes, whose fields are the vocabulary's own facts. */
 function askRoutes(policy: Policy): Route[] {
-  const answers: TProperties = Object.fromEntries(askable(policy).map((fact) => [fact, optional(line(fact, limits.nameCharacters))]))
-  const askPage = page('/ask/:page', 'A page of questions', 'ask', (visit, transfer) => askModel(visit, transfer, visit.params.page!))
+  const answers: TProperties = Object.fromEntries(
+    askable(policy).map((fact) => [fact, optional(line(fact, limits.nameCharacters))]),
+  )
+  const askPage = page('/ask/:page', 'A page of questions', 'ask', (visit, transfer) =>
+    askModel(visit, transfer, visit.params.page!),
+  )
   const answer = action({
     path: at('/ask/:page'),
     who: 'signed-in',
@@ -209,9 +292,18 @@ function askRoutes(policy: Policy): Route[] {
         const kept = Object.fromEntries(Object.entries(transfer.facts).filter(([fact]) => !asked.includes(fact)))
         const facts = { ...kept, ...read.value.facts }
         const unsure = [...transfer.notSure.filter((fact) => !asked.includes(fact)), ...read.value.notSure]
-        const words = Object.fromEntries(['informationWords', 'caseReference', 'purposeWords', 'limitsWords'].flatMap((name) => (given[name] ? [[name, given[name]]] : [])))
+        const words = Object.fromEntries(
+          ['informationWords', 'caseReference', 'purposeWords', 'limitsWords'].flatMap((name) =>
+            given[name] ? [[name, given[name]]] : [],
+          ),
+        )
         await updateTransfer(tx, transfer.id, { facts: JSON.stringify(facts), notSure: unsure, ...words })
-        await recordEvent(tx, 'facts-given', { transfer: transfer.id, facts: facts as never, notSure: unsure }, { transferId: transfer.id })
+        await recordEvent(
+          tx,
+          'facts-given',
+          { transfer: transfer.id, facts: facts as never, notSure: unsure },
+          { transferId: transfer.id },
+        )
         return ok()
       })
     },
@@ -220,12 +312,18 @@ function askRoutes(policy: Policy): Route[] {
   return [askPage, answer]
 }
 
-const emergencyPage = page('/emergency', 'Someone is at risk now', 'emergency', async (_visit, transfer) => ok({ title: 'What could happen if you wait?', backUrl: `/transfers/${transfer.id}/ask/why` }))
+const emergencyPage = page('/emergency', 'Someone is at risk now', 'emergency', async (_visit, transfer) =>
+  ok({ title: 'What could happen if you wait?', backUrl: `/transfers/${transfer.id}/ask/why` }),
+)
 const emergency = action({
   path: at('/emergency'),
   who: 'signed-in',
   summary: 'Certify the risk and why it cannot wait, or say that it can',
-  fields: fields({ canWait: optional(yesNo('whether it can wait')), whatCouldHappen: optional(text('what could happen')), whyNow: optional(text('why it cannot wait')) }),
+  fields: fields({
+    canWait: optional(yesNo('whether it can wait')),
+    whatCouldHappen: optional(text('what could happen')),
+    whyNow: optional(text('why it cannot wait')),
+  }),
   again: emergencyPage,
   run: (visit, body) =>
     change(visit, async (tx, transfer) => {
@@ -233,14 +331,26 @@ const emergency = action({
         await updateTransfer(tx, transfer.id, { facts: JSON.stringify({ ...transfer.facts, urgency: 'today' }) })
         return ok()
       }
-      const wrong = { ...(body.whatCouldHappen ? {} : { whatCouldHappen: 'Enter what could happen if you wait' }), ...(body.whyNow ? {} : { whyNow: 'Enter why it cannot wait' }) }
+      const wrong = {
+        ...(body.whatCouldHappen ? {} : { whatCouldHappen: 'Enter what could happen if you wait' }),
+        ...(body.whyNow ? {} : { whyNow: 'Enter why it cannot wait' }),
+      }
       if (Object.keys(wrong).length > 0) return fail('form-incomplete', { fields: wrong })
-      return certifyEmergency(tx, { transferId: transfer.id, whatCouldHappen: body.whatCouldHappen!, whyNow: body.whyNow!, byId: visit.actor.id, now: visit.now, publicUrl: visit.house.config.publicUrl })
+      return certifyEmergency(tx, {
+        transferId: transfer.id,
+        whatCouldHappen: body.whatCouldHappen!,
+        whyNow: body.whyNow!,
+        byId: visit.actor.id,
+        now: visit.now,
+        publicUrl: visit.house.config.publicUrl,
+      })
     }),
   then: toNext,
 })
 
-const detailsPage = page('/details', 'For the record', 'details', async (_visit, transfer) => ok({ title: 'For the record', backUrl: `/transfers/${transfer.id}/decision` }))
+const detailsPage = page('/details', 'For the record', 'details', async (_visit, transfer) =>
+  ok({ title: 'For the record', backUrl: `/transfers/${transfer.id}/decision` }),
+)
 const details = action({
   path: at('/details'),
   who: 'signed-in',
@@ -254,19 +364,32 @@ const details = action({
   again: detailsPage,
   run: (visit, body) =>
     change(visit, async (tx, transfer) => {
-      await updateTransfer(tx, transfer.id, { ...body, limitsWords: body.limitsWords ?? null, caseReference: body.caseReference ?? null })
+      await updateTransfer(tx, transfer.id, {
+        ...body,
+        limitsWords: body.limitsWords ?? null,
+        caseReference: body.caseReference ?? null,
+      })
       return ok()
     }),
   then: (_result, visit) => `/transfers/${visit.params.transfer}/decision`,
 })
 
 const howConfirmed = ['known', 'switchboard', 'directory', 'in-person', 'other'] as const
-const confirmPage = page('/recipients/:who/confirm', 'Is this the right person?', 'confirm', async (visit, transfer) => {
-  const recipient = await ownRecipient(visit, transfer)
-  return recipient ? ok({ title: 'Is this the right person?', recipient, backUrl: `/transfers/${transfer.id}/decision` }) : fail('not-found')
-})
+const confirmPage = page(
+  '/recipients/:who/confirm',
+  'Is this the right person?',
+  'confirm',
+  async (visit, transfer) => {
+    const recipient = await ownRecipient(visit, transfer)
+    return recipient
+      ? ok({ title: 'Is this the right person?', recipient, backUrl: `/transfers/${transfer.id}/decision` })
+      : fail('not-found')
+  },
+)
 const ownRecipient = async (visit: Visit, transfer: TransferRow) => {
-  const recipient = /^[0-9a-f-]{36}$/.test(visit.params.who!) ? await recipientById(visit.house.db, visit.params.who!) : undefined
+  const recipient = /^[0-9a-f-]{36}$/.test(visit.params.who!)
+    ? await recipientById(visit.house.db, visit.params.who!)
+    : undefined
   return recipient?.transferId === transfer.id && !recipient.withdrawnAt ? recipient : undefined
 }
 const confirm = action({
@@ -284,8 +407,20 @@ const confirm = action({
       const recipient = await ownRecipient(visit, transfer)
       if (!recipient) return fail('not-found')
       const authorised = body.authorised === 'yes'
-      await insertConfirmation(tx, { recipientId: recipient.id, authorised, how: body.how, detail: body.detail, byId: visit.actor.id, at: visit.now })
-      await recordEvent(tx, authorised ? 'recipient-confirmed' : 'recipient-refused', { transfer: transfer.id, recipient: recipient.id, how: body.how }, { transferId: transfer.id })
+      await insertConfirmation(tx, {
+        recipientId: recipient.id,
+        authorised,
+        how: body.how,
+        detail: body.detail,
+        byId: visit.actor.id,
+        at: visit.now,
+      })
+      await recordEvent(
+        tx,
+        authorised ? 'recipient-confirmed' : 'recipient-refused',
+        { transfer: transfer.id, recipient: recipient.id, how: body.how },
+        { transferId: transfer.id },
+      )
       return ok()
     }),
   then: (_result, visit) => `/transfers/${visit.params.transfer}/decision`,
@@ -311,17 +446,40 @@ const decisionPage = page('/decision', 'The decision, with its reasons', 'decisi
 const adviceLimits = text('your question')
 const advicePage = page('/advice', 'Ask someone', 'advice', async (visit, transfer) => {
   const model = await decisionModel(visit, transfer)
-  return model.ok ? ok({ ...model.value, title: 'Ask someone', about: visit.query.about, backUrl: `/transfers/${transfer.id}/decision` }) : model
+  return model.ok
+    ? ok({
+        ...model.value,
+        title: 'Ask someone',
+        about: visit.query.about,
+        backUrl: `/transfers/${transfer.id}/decision`,
+      })
+    : model
 })
 const advice = action({
   path: at('/advice'),
   who: 'signed-in',
   summary: 'Ask the role that can settle what you were not sure of (D15, W9)',
-  fields: fields({ role: choice('whom to ask', ['service-desk', 'information-governance', 'information-asset-owner', 'records-officer'] as const), question: adviceLimits }),
+  fields: fields({
+    role: choice('whom to ask', [
+      'service-desk',
+      'information-governance',
+      'information-asset-owner',
+      'records-officer',
+    ] as const),
+    question: adviceLimits,
+  }),
   again: advicePage,
   run: (visit, body) =>
     change(visit, async (tx, transfer) => {
-      const asked = await askAdvice(tx, { transferId: transfer.id, askedBy: visit.actor.id, role: body.role, facts: transfer.notSure, question: body.question, now: visit.now, publicUrl: visit.house.config.publicUrl })
+      const asked = await askAdvice(tx, {
+        transferId: transfer.id,
+        askedBy: visit.actor.id,
+        role: body.role,
+        facts: transfer.notSure,
+        question: body.question,
+        now: visit.now,
+        publicUrl: visit.house.config.publicUrl,
+      })
       if (asked.ok) await updateTransfer(tx, transfer.id, { state: 'asking' })
       return asked
     }),
@@ -348,7 +506,8 @@ const chooseMethod = action({
     })
     return done.ok ? ok({ method }) : done
   },
-  then: ({ method }, visit) => `/transfers/${visit.params.transfer}/${carried.includes(method) ? 'before' : `sent/${method}`}`,
+  then: ({ method }, visit) =>
+    `/transfers/${visit.params.transfer}/${carried.includes(method) ? 'before' : `sent/${method}`}`,
 })
 
 const stop = action({
@@ -363,7 +522,12 @@ const stop = action({
       const transfer = (await lockTransfer(tx, known.value.id))!
       if (!['draft', 'ready', 'asking'].includes(transfer.state)) return fail('transfer-closed')
       await updateTransfer(tx, transfer.id, { state: 'withdrawn', closedAt: visit.now })
-      await recordEvent(tx, 'decided-not-to-share', { transfer: transfer.id, reason: body.reason }, { transferId: transfer.id })
+      await recordEvent(
+        tx,
+        'decided-not-to-share',
+        { transfer: transfer.id, reason: body.reason },
+        { transferId: transfer.id },
+      )
       return ok({})
     }),
   then: (_result, visit) => `/transfers/${visit.params.transfer}`,
@@ -395,13 +559,33 @@ export const transferPage = screen({
 const beforePage = page('/before', 'What is left to do before sending', 'before', async (visit, transfer) => {
   const { openGates } = await import('#features/transfers/gates')
   const gates = await openGates(visit.house, transfer)
-  return gates.ok ? ok({ title: 'Before you send', gates: gates.value, backUrl: `/transfers/${transfer.id}/decision` }) : gates
+  return gates.ok
+    ? ok({ title: 'Before you send', gates: gates.value, backUrl: `/transfers/${transfer.id}/decision` })
+    : gates
 })
 
 const agreementPage = page('/agreement', 'The agreement that covers this', 'agreement', agreementModel)
 
 export const routes = (policy: Policy): Route[] => [
-  start, whoPage, chooseWho, someonePage, someone, ...askRoutes(policy), emergencyPage, emergency, detailsPage, details, confirmPage, confirm,
-  removeRecipient, decisionPage, advicePage, advice, chooseMethod, stop, recordPage, beforePage, agreementPage,
+  start,
+  whoPage,
+  chooseWho,
+  someonePage,
+  someone,
+  ...askRoutes(policy),
+  emergencyPage,
+  emergency,
+  detailsPage,
+  details,
+  confirmPage,
+  confirm,
+  removeRecipient,
+  decisionPage,
+  advicePage,
+  advice,
+  chooseMethod,
+  stop,
+  recordPage,
+  beforePage,
+  agreementPage,
 ]
-

@@ -12,7 +12,12 @@ export const stateWords: Record<string, string> = {
   withdrawn: 'Not shared',
 }
 
-const howTold: Record<string, string> = { telephone: 'by telephone', 'in-person': 'in person', text: 'by text from a work phone', letter: 'by letter' }
+const howTold: Record<string, string> = {
+  telephone: 'by telephone',
+  'in-person': 'in person',
+  text: 'by text from a work phone',
+  letter: 'by letter',
+}
 
 /** What happened, for the timeline; undefined for what is no news to a person. */
 export function eventWords(name: string, body: Record<string, unknown>, who: string): string | undefined {
@@ -50,4 +55,22 @@ export function eventWords(name: string, body: Record<string, unknown>, who: str
     'problem-recorded': 'A manager recorded the problem',
   }
   return known[name]
+}
+
+/** What each way of sending means for the sender, in a sentence or two. */
+export const methodWords: Record<string, string> = {
+  managed_transfer:
+    'You choose the files here and they are sealed on your device. The recipient opens them with seven words that you tell them another way. You get a signed receipt.',
+  encrypted_email:
+    'You choose the files here and they are sealed on your device. The recipient opens them with a code sent to their mailbox. Our organisation could open them too.',
+  standard_email: 'Attach it to an email from your work address.',
+  internal_email: 'Email it from your work address to theirs. It stays inside our own system.',
+  secure_email:
+    'Use the ‘Secure email’ button in your mail program. It is encrypted on its way, not in their mailbox. A failure report can take 48 hours.',
+  cjsm_email: 'Send it from your own criminal justice email account.',
+  partner_space: 'Put it in the shared area. The recipient needs a personal login.',
+  public_page: 'Put it on the public part of our site.',
+  telephone: 'Ring a number you know, and tell only what is needed now. Then send the rest.',
+  storage_device: 'Use an encrypted device from the approved list, and record who has it.',
+  removable_media: 'Use an encrypted device from the approved list, and record who has it.',
 }

@@ -33,6 +33,9 @@ export interface Command {
 export function printProblem(problem: Problem, { io, json }: Pick<Call, 'io' | 'json'>): number {
   const row = problems[problem.slug]
   if (json) io.out(JSON.stringify({ problem: problem.slug, title: row.title, next: row.next, ...problem }))
-  else io.err([`${row.title}.`, problem.detail, ...Object.values(problem.fields ?? {}), row.next].filter(Boolean).join('\n'))
+  else
+    io.err(
+      [`${row.title}.`, problem.detail, ...Object.values(problem.fields ?? {}), row.next].filter(Boolean).join('\n'),
+    )
   return 1
 }

@@ -25,7 +25,9 @@ const processIo: Io = {
 }
 
 async function overview(io: Io): Promise<number> {
-  const loaded = await Promise.all(Object.entries(commands).map(async ([name, load]) => ({ name, command: await load() })))
+  const loaded = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => ({ name, command: await load() })),
+  )
   io.out('safehand: share and move sensitive information properly\n')
   for (const { name, command } of loaded) io.out(`  ${name.padEnd(10)} ${command.summary}`)
   io.out('\n`safehand COMMAND --help` says more. Every command takes --json.')

@@ -10,7 +10,7 @@ import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
 import { apiPath, type Action, type Model, type Raw, type Route, type Screen, type Visit } from '#edge/web/route'
 import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
-import { makeRenderer, type Render } from '#shell/web/pages'
+import { makeRenderer } from '#shell/web/pages'
 import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
 import { securityHeaders } from '#shell/web/security-headers'
@@ -53,14 +53,25 @@ export async function buildApp(
   securityHeaders(app, secure)
   await app.register(cookie)
   await app.register(formbody, { bodyLimit: limits.formBytes })
-  await app.register(staticFiles, { root: assets.folder, prefix: `${assets.url}/`, immutable: true, maxAge: '365d', cacheControl: true, index: false })
+  await app.register(staticFiles, {
+    root: assets.folder,
+    prefix: `${assets.url}/`,
+    immutable: true,
+    maxAge: '365d',
+    cacheControl: true,
+    index: false,
+  })
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
 
   app.decorateReply('page', function (this: FastifyReply, view: string, model: Model) {
     if (!wantsPage(this.request)) return model
     const visit = visits.get(this.request)
     void this.type('text/html; charset=utf-8')
-    return render(view, { values: {}, errors: {}, ...model, ...frame(visit, this.request, this) }, visit?.language ?? 'en')
+    return render(
+      view,
+      { values: {}, errors: {}, ...model, ...frame(visit, this.request, this) },
+      visit?.language ?? 'en',
+    )
   })
 
   const visits = new WeakMap<FastifyRequest, Visit>()
@@ -79,7 +90,8 @@ export async function buildApp(
   })
 
   /** Runs a route's work for those who may call it. */
-  const guarded = (route: Route, work: (visit: Visit, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) =>
+  const guarded =
+    (route: Route, work: (visit: Visit, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
       const visit = await makeVisit(house, request, reply, secure)
       visits.set(request, visit)
@@ -93,42 +105,71 @@ export async function buildApp(
       return work(visit, request, reply)
     }
 
-  const show = async (route: Screen, visit: Visit, request: FastifyRequest, reply: FastifyReply, more: Record<string, unknown> = {}) => {
+  const show = async (
+    route: Screen,
+    visit: Visit,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    more: Record<string, unknown> = {},
+  ) => {
     const model = await route.load(visit)
     if (!model.ok) return answer(request, reply, model.problem)
     reply.seals = model.value.seals === true
-    const html = render(route.view, { values: {}, errors: {}, ...model.value, ...more, ...frame(visit, request, reply) }, visit.language)
+    const html = render(
+      route.view,
+      { values: {}, errors: {}, ...model.value, ...more, ...frame(visit, request, reply) },
+      visit.language,
+    )
     return reply.type('text/html; charset=utf-8').send(html)
   }
 
   const mount = { screen: mountScreen, action: mountAction, raw: mountRaw }
   function mountScreen(route: Screen): void {
-    app.get(route.path, guarded(route, (visit, request, reply) => show(route, visit, request, reply)))
+    app.get(
+      route.path,
+      guarded(route, (visit, request, reply) => show(route, visit, request, reply)),
+    )
     if (route.pageOnly) return
-    app.get(apiPath(route.path), guarded(route, async (visit, request, reply) => {
-      const model = await route.load(visit)
-      return model.ok ? model.value : answer(request, reply, model.problem)
-    }))
+    app.get(
+      apiPath(route.path),
+      guarded(route, async (visit, request, reply) => {
+        const model = await route.load(visit)
+        return model.ok ? model.value : answer(request, reply, model.problem)
+      }),
+    )
   }
 
   function mountAction(route: Action): void {
-    app.post(route.path, guarded(route, async (visit, request, reply) => {
-      const given = fromForm(route.fields, (request.body ?? {}) as Record<string, unknown>)
-      const body = check(route.fields, given)
-      const result = body.ok ? await route.run(visit, body.value) : body
-      if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
-      if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
-      return againWithErrors(route.again, visit, request, reply, given, result.problem)
-    }))
+    app.post(
+      route.path,
+      guarded(route, async (visit, request, reply) => {
+        const given = fromForm(route.fields, (request.body ?? {}) as Record<string, unknown>)
+        const body = check(route.fields, given)
+        const result = body.ok ? await route.run(visit, body.value) : body
+        if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
+        if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
+        return againWithErrors(route.again, visit, request, reply, given, result.problem)
+      }),
+    )
     if (route.pageOnly) return
-    app.post(apiPath(route.path), guarded(route, async (visit, request, reply) => {
-      const body = check(route.fields, request.body ?? {})
-      const result = body.ok ? await route.run(visit, body.value) : body
-      return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
-    }))
+    app.post(
+      apiPath(route.path),
+      guarded(route, async (visit, request, reply) => {
+        const body = check(route.fields, request.body ?? {})
+        const result = body.ok ? await route.run(visit, body.value) : body
+        return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
+      }),
+    )
   }
 
-  function againWithErrors(route: Screen, visit: Visit, request: FastifyRequest, reply: FastifyReply, values: unknown, problem: Problem) {
+  function againWithErrors(
+    route: Screen,
+    visit: Visit,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    values: unknown,
+    problem: Problem,
+  ) {
     void reply.status(problems[problem.slug].status)
     return show(route, visit, request, reply, { values, errors: problem.fields ?? {}, errorList: errorList(problem) })
   }
@@ -171,5 +212,3 @@ const errorList = (problem: Problem) =>
 
 /** Where the built islands and styles are: beside the compiled program, or in `dist` of a checkout. */
 export const assetsFolder = (root: string) => join(root, 'dist', 'assets')
-
-export type { Render }

@@ -14,10 +14,14 @@ export function openapi(routes: readonly Route[], publicUrl: string, version: st
     const path = (route.kind === 'raw' ? route.path : apiPath(route.path)).replace(/:(\w+)/g, '{$1}')
     if (!path.startsWith('/api')) continue
     const method = route.kind === 'screen' ? 'get' : route.kind === 'action' ? 'post' : route.method.toLowerCase()
-    const body: TSchema | undefined = route.kind === 'action' ? route.fields : route.kind === 'raw' ? route.body : undefined
+    const body: TSchema | undefined =
+      route.kind === 'action' ? route.fields : route.kind === 'raw' ? route.body : undefined
     const bytes = route.kind === 'raw' && route.streamBytes !== undefined
     const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-      name, in: 'path', required: true, schema: { type: 'string' },
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
     }))
     paths[path] = {
       ...paths[path],
@@ -29,14 +33,21 @@ export function openapi(routes: readonly Route[], publicUrl: string, version: st
         ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
         responses: {
           '2XX': { description: 'Done' },
-          default: { description: 'A problem', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+          default: {
+            description: 'A problem',
+            content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+          },
         },
       },
     }
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Safehand', version, description: 'Everything the pages do. Send a token with `Authorization: Bearer`.' },
+    info: {
+      title: 'Safehand',
+      version,
+      description: 'Everything the pages do. Send a token with `Authorization: Bearer`.',
+    },
     servers: [{ url: publicUrl }],
     paths,
     components: {

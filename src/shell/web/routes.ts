@@ -21,7 +21,10 @@ const home = screen({
   view: 'home',
   load: async (visit) => {
     const { house, actor } = visit
-    const waiting: Waiting[] = [...(await approvalsWaiting(house.db, actor, visit.now)), ...(await incidentsWaiting(house.db, actor))]
+    const waiting: Waiting[] = [
+      ...(await approvalsWaiting(house.db, actor, visit.now)),
+      ...(await incidentsWaiting(house.db, actor)),
+    ]
     const { methods } = house.policy.vocabulary
     return ok({
       title: 'Home',
@@ -66,5 +69,16 @@ const genuine = screen({
 
 /** Every route of the organisation's work. */
 export const allRoutes = (policy: Policy): Route[] => [
-  home, genuine, transferWithPanels, ...people, ...organisations, ...agreements, ...approvals, ...transfers(policy), ...parcels, ...procedures, ...incidents, ...register,
+  home,
+  genuine,
+  transferWithPanels,
+  ...people,
+  ...organisations,
+  ...agreements,
+  ...approvals,
+  ...transfers(policy),
+  ...parcels,
+  ...procedures,
+  ...incidents,
+  ...register,
 ]

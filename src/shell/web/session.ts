@@ -8,7 +8,12 @@ const cookieName = (secure: boolean) => (secure ? '__Host-safehand' : 'safehand'
 const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Who is calling and how, read from the cookie or the API token. */
-export async function makeVisit(house: House, request: FastifyRequest, reply: FastifyReply, secure: boolean): Promise<Visit> {
+export async function makeVisit(
+  house: House,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  secure: boolean,
+): Promise<Visit> {
   const now = house.now()
   const name = cookieName(secure)
   let token = request.cookies[name]
@@ -51,7 +56,12 @@ export async function makeVisit(house: House, request: FastifyRequest, reply: Fa
   }
 }
 
-function chooseLanguage(query: Visit['query'], request: FastifyRequest, reply: FastifyReply, secure: boolean): Language {
+function chooseLanguage(
+  query: Visit['query'],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  secure: boolean,
+): Language {
   const asked = query.lang
   if (asked === 'cy' || asked === 'en') {
     void reply.setCookie('language', asked, { path: '/', sameSite: 'lax', secure, maxAge: 365 * 86_400 })
@@ -77,6 +87,7 @@ export function refuseForeignOrigin(request: FastifyRequest, publicUrl: string):
   if (request.method === 'GET' || request.method === 'HEAD') return undefined
   const site = request.headers['sec-fetch-site']
   const origin = request.headers.origin
-  const foreign = (site !== undefined && site !== 'same-origin' && site !== 'none') || (origin !== undefined && origin !== publicUrl)
+  const foreign =
+    (site !== undefined && site !== 'same-origin' && site !== 'none') || (origin !== undefined && origin !== publicUrl)
   return foreign ? { slug: 'wrong-origin' } : undefined
 }

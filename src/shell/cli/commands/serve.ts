@@ -14,14 +14,23 @@ export const serve: Command = {
 
 Settings from the environment: SAFEHAND_URL, SAFEHAND_DATA, SAFEHAND_KEYS, SAFEHAND_SMTP, SAFEHAND_MAIL_FROM,
 DATABASE_URL, SAFEHAND_TRUST_PROXY=yes, SAFEHAND_LOCKS=x25519, SAFEHAND_LOG.`,
-  options: { demonstration: { type: 'boolean' }, data: { type: 'string' }, port: { type: 'string' }, host: { type: 'string' } },
+  options: {
+    demonstration: { type: 'boolean' },
+    data: { type: 'string' },
+    port: { type: 'string' },
+    host: { type: 'string' },
+  },
   async run(call) {
     const config = readConfig(call.values as never, call.io.env)
     if (!config.ok) return printProblem(config.problem, call)
     const started = await startSafehand(config.value)
     if (!started.ok) return printProblem(started.problem, call)
     const { url, stop } = started.value
-    call.io.out(call.json ? JSON.stringify({ url, demonstration: config.value.demonstration }) : `Safehand is ready at ${url}${config.value.demonstration ? '/demonstration' : ''}`)
+    call.io.out(
+      call.json
+        ? JSON.stringify({ url, demonstration: config.value.demonstration })
+        : `Safehand is ready at ${url}${config.value.demonstration ? '/demonstration' : ''}`,
+    )
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
     })
