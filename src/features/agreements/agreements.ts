@@ -2,7 +2,7 @@ import { limits } from '#core/kit/limits'
 import type { Day } from '#edge/store/work-tables'
 import type { Role } from '#edge/web/route'
 
-export { agreementInForce, type Agreement } from '#features/agreements/queries'
+export { agreementInForce } from '#features/agreements/queries'
 
 /** @source DOMAIN 4.3 Agreement.kind */
 export const agreementKinds = {

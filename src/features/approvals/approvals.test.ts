@@ -19,7 +19,6 @@ import {
   grantInForce,
   panel,
   reviewEmergency,
-  staffRole,
   waiting,
 } from '#features/approvals/approvals'
 import { endGrant, insertGrant } from '#features/approvals/queries'
@@ -255,11 +254,6 @@ test('an exception is allowed by the role it belongs to, never by the sender', a
 
 test('every exception establishes a fact that rulebooks know', () => {
   for (const fact of exceptionFacts) assert.equal(vocabulary.facts.get(fact)?.asked, 'derived', fact)
-})
-
-test('the roles rulebooks refer to are roles of our staff', () => {
-  assert.equal(staffRole('information-owner'), 'information-asset-owner')
-  assert.equal(staffRole('service-desk'), 'service-desk')
 })
 
 test('a grant covers its first and its last day, for the person or the role', async () => {

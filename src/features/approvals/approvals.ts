@@ -25,7 +25,6 @@ import {
   transferById,
 } from '#features/approvals/queries'
 export { adviceFacts, adviceOf, certificationOf, exceptionsOf, grantInForce } from '#features/approvals/queries'
-export { staffRole } from '#features/approvals/rules'
 export { panel, waiting } from '#features/approvals/waiting'
 import {
   adviceRoles,

@@ -338,8 +338,8 @@ test('information governance reviews an emergency and allows an exception; the t
     reason: 'Weighed and justified',
   })
   assert.match(await page(governance, '/exceptions'), /Share without an agreement[^]*Weighed and justified/)
-  const { view, model } = (await panel(db, transfer.id, vocabulary))!
-  const html = render(view.replace('.njk', ''), model, 'en')
+  const shown = (await panel(db, transfer.id, vocabulary))!
+  const html = render(shown.view, { panel: shown }, 'en')
   assert.match(html, /Share without an agreement: allowed[^]*It was not an emergency/)
 })
 

@@ -154,7 +154,6 @@ const certifications = (db: Db) =>
       'certifier.email as byEmail',
       'reviewer.fullName as reviewedByName',
     ])
-export type Certification = NonNullable<Awaited<ReturnType<typeof certificationById>>>
 
 export async function certificationById(db: Db, id: string | undefined) {
   return isId(id) ? certifications(db).where('emergencyCertifications.id', '=', id).executeTakeFirst() : undefined

@@ -2,10 +2,6 @@ import { valuesOf } from '#core/policy/condition'
 import type { Fact, FactValue, Vocabulary } from '#core/policy/terms'
 import type { Role } from '#edge/web/route'
 
-/** The role of our staff that a rulebook's role means. Rulebooks speak of owners; here each is an information asset owner. */
-export const staffRole = (role: string): Role =>
-  role === 'information-owner' ? 'information-asset-owner' : (role as Role)
-
 /** Who can be asked for advice. @source clauses D15, W9 */
 export const adviceRoles = {
   'service-desk': 'Service desk',
@@ -16,7 +12,6 @@ export const adviceRoles = {
   manager: 'Manager',
 } as const satisfies Partial<Record<Role, string>>
 export type AdviceRole = keyof typeof adviceRoles
-export const adviceRoleIds = Object.keys(adviceRoles) as AdviceRole[]
 
 /** Records alone say whether these hold: nobody's answer does. @source clauses D2, D13, D20; readings C7, C44 */
 const neverByAnswer = ['emergency-certified']

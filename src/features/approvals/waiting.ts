@@ -72,7 +72,7 @@ export async function panel(db: Db, transferId: string, vocabulary: Vocabulary):
   ])
   if (advice.length + exceptions.length === 0 && !certification) return null
   return {
-    view: 'approvals/views/panel.njk',
+    view: 'approvals/views/panel',
     model: {
       advice: advice.map((row) => ({
         ...row,

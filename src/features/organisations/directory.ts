@@ -31,8 +31,6 @@ export {
   ownOrganisation,
   personById,
   searchDirectory,
-  type DirectoryRow,
-  type Organisation,
 } from '#features/organisations/queries'
 
 /** Who makes a change, and when. */

@@ -225,12 +225,6 @@ export async function lockMailbox(tx: Tx, id: string | undefined) {
     ? tx.selectFrom('teamMailboxes').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
     : undefined
 }
-export const mailboxByAddress = (db: Db, address: string) =>
-  db
-    .selectFrom('teamMailboxes')
-    .where(sql`lower(address)`, '=', address.toLowerCase())
-    .select(['id', 'name'])
-    .executeTakeFirst()
 export const mailboxesOf = (db: Db, organisationId: string) =>
   mailboxes(db)
     .where('organisationId', '=', organisationId)
