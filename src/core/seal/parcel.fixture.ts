@@ -5,7 +5,7 @@ import { newPrefix, sealWhole, type Secret } from '#core/seal/age-file'
 import { flowOf, wholeOf, type ByteFlow } from '#core/seal/flow'
 import { identityFrom, makeLock, openLock, recipientOf, type LockRequest } from '#core/seal/locks'
 import { openParcel, type OpenedParcel } from '#core/seal/open'
-import { type ParcelDetails } from '#core/seal/parcel'
+import { manifestBytes, type Manifest, type ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
 import { sealParcel, type SealedParcel, type SealRequest } from '#core/seal/seal'
 import { sealPayload } from '#core/seal/stream'
@@ -153,4 +153,21 @@ export async function aHostileParcel(own: {
   const lock = orThrow(await makeLock(key.request, { parcelIdentity, parcelId, manifestSha256 }, ownTools))
   const parcel = { ...sizes, manifestAge, manifestSha256, parcelRoot: '', locks: [lock], signature: null }
   return { parcel, content, stored: new Map(), secrets: [{ identity: key.identity }] }
+}
+
+/** The bytes of a manifest that reads well unless `change` spoils it. */
+export function aManifest(change: Partial<Record<keyof Manifest, unknown>> = {}): Uint8Array {
+  const lines = [{ path: 'a', type: 'file' as const, sizeBytes: 1, modifiedSeconds: 1, digest: '0'.repeat(64) }]
+  const index = lines.map((line, i) => ({ ...line, offset: layout(lines).offsets[i]! }))
+  const manifest = {
+    version: 1,
+    parcelId,
+    pq: true,
+    ...details,
+    contentSizeBytes: 10,
+    partSizeBytes: 5,
+    parts: ['0', '1'].map((hex) => hex.repeat(64)),
+    index,
+  }
+  return manifestBytes({ ...manifest, ...change } as Manifest)
 }
