@@ -9,7 +9,7 @@ import { Client } from 'pg'
 import { limits } from '#core/kit/limits'
 import { ok, ProblemError, type Outcome } from '#core/kit/outcome'
 import { prepareBinaries, type Binaries } from '#edge/store/postgres-binaries'
-import { findPostmaster, removeStale, supervisedBy } from '#edge/store/postmaster'
+import { findPostmaster, removeStale, runName } from '#edge/store/postmaster'
 import { canReach, chooseAccount, type Account } from '#edge/store/system-account'
 
 /** Our own Postgres, running. */
@@ -69,6 +69,7 @@ export async function startEmbedded(options: {
     place.socketFolder = await makeSocketFolder(place)
     return ok(await supervise(place))
   } catch (error) {
+    await removeTemporary(place.socketFolder)
     if (error instanceof ProblemError) return { ok: false, problem: error.problem }
     throw error
   }
@@ -238,9 +239,10 @@ async function launch(place: Place): Promise<ChildProcess> {
   const giveUpAt = Date.now() + limits.databaseLaunchPatienceMs
   for (;;) {
     const log = await openLog(place.folder)
-    const child = run(place, place.binaries.postgres, await serverArguments(place), place.dataFolder, log.fd)
+    const name = runName()
+    const child = run(place, place.binaries.postgres, await serverArguments(place, name), place.dataFolder, log.fd)
     await log.close()
-    const error = await untilReady(child, place.socketFolder)
+    const error = await untilReady(child, place.socketFolder, name)
     if (!error) return child
     if (Date.now() > giveUpAt) {
       await end(child)
@@ -259,7 +261,7 @@ async function openLog(folder: string) {
   return open(name, 'w', 0o600)
 }
 
-async function serverArguments(place: Place): Promise<string[]> {
+async function serverArguments(place: Place, name: string): Promise<string[]> {
   const settings: Record<string, string> = {
     listen_addresses: '',
     unix_socket_directories: place.socketFolder,
@@ -272,17 +274,17 @@ async function serverArguments(place: Place): Promise<string[]> {
     log_error_verbosity: 'terse',
     log_checkpoints: 'off',
     ...place.settings,
+    cluster_name: name,
   }
-  const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
-  return [
-    '-D',
-    await seenAs(place, place.dataFolder),
-    ...[...pairs, supervisedBy(process.pid)].flatMap((pair) => ['-c', pair]),
-  ]
+  const pairs = Object.entries(settings).flatMap(([setting, value]) => ['-c', `${setting}=${value}`])
+  return ['-D', await seenAs(place, place.dataFolder), ...pairs]
 }
 
-/** Waits until the server answers and has our database. Gives the reason when it ended or took too long instead. */
-async function untilReady(child: ChildProcess, socketFolder: string): Promise<Error | null> {
+/**
+ * Waits until the server of this run answers and has our database. Gives the reason when it ended or took too long
+ * instead. Another server may be listening in the same folder, if two started at once.
+ */
+async function untilReady(child: ChildProcess, socketFolder: string, name: string): Promise<Error | null> {
   let ended: Error | null = null
   child.once('error', (error) => (ended = error))
   child.once(
@@ -297,6 +299,8 @@ async function untilReady(child: ChildProcess, socketFolder: string): Promise<Er
     client.on('error', () => {})
     try {
       await client.connect()
+      const { rows } = await client.query('show cluster_name')
+      if (rows[0].cluster_name !== name) throw new Error('This is the server of another.')
       const { rowCount } = await client.query('select from pg_database where datname = $1', [user])
       if (rowCount === 0) await client.query(`create database ${user}`)
       return null

@@ -41,8 +41,8 @@ export async function prepareBinaries(account: Account | null, copyFolder: strin
     const unfinished = `${copy}.unfinished-${randomUUID()}`
     await mkdir(unfinished, { recursive: true })
     await cp(native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true })
-    await makeLinks(unfinished)
     await openToAll(unfinished)
+    await makeLinks(unfinished)
     if (home === systemFolder) await chmod(home, 0o755)
     await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }))
   }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { link, readFile, readlink, realpath, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,8 +19,11 @@ export type Postmaster =
 
 const pidFile = (dataFolder: string): string => join(dataFolder, 'postmaster.pid')
 
-/** The setting that carries our process number to the server's command line, where a later start can read it. */
-export const supervisedBy = (pid: number): string => `cluster_name=safehand-${pid}`
+/**
+ * A name for one run of the server. It stands on the server's command line, where a later start reads whose child the
+ * server is, and the server says it when asked, so that nobody takes another's server for the one they started.
+ */
+export const runName = (): string => `safehand-${process.pid}-${randomUUID()}`
 
 /** Looks at the server, if any, that owns a data folder. Changes nothing. */
 export async function findPostmaster(dataFolder: string): Promise<Postmaster> {
