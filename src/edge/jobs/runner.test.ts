@@ -148,3 +148,16 @@ test('migrating again, and two migrating at once, changes nothing and fails noth
   await other.close()
   assert.deepEqual(outcomes.map(orThrow), [[], []])
 })
+
+test('jobs go on after every connection to the database was cut', async (t) => {
+  const { jobs, lines } = await start(t)
+  const ran = Promise.withResolvers<JobIds>()
+  await jobs.work('tidy', async (ids) => ran.resolve(ids))
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`.execute(db)
+  await inTransaction(db, async (tx) => ok(await enqueue(tx, 'tidy', { id: 'later' })))
+  assert.deepEqual(await ran.promise, { id: 'later' })
+  assert.doesNotMatch(lines.join('\n'), /later/)
+  await jobs.stop()
+  await clear()
+})

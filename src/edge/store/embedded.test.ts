@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
+import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { startEmbedded, type EmbeddedServer } from '#edge/store/embedded'
 import { prepareBinaries } from '#edge/store/postgres-binaries'
@@ -252,18 +253,16 @@ test('a first start that was cut short is started over', async (t) => {
 })
 
 test('a path too long for a socket gets a short folder for it, which goes with the server', async (t) => {
-  const server = await start(t, await aFolder(t, 'x'.repeat(100)))
-  assert.ok(Buffer.byteLength(join(server.socketFolder, '.s.PGSQL.5432')) <= 103)
-  await server.stop()
-  await assert.rejects(stat(server.socketFolder), { code: 'ENOENT' })
-})
-
-test('a folder that everybody may pass through keeps its own socket', async (t) => {
-  const folder = await aFolder(t)
-  await chmod(dirname(folder), 0o755)
-  const server = await start(t, folder)
-  assert.equal(server.socketFolder, join(folder, 'socket'))
-  assert.deepEqual(await ask(server, 'show data_directory'), [{ data_directory: server.dataFolder }])
+  const socketIn = (folder: string) => join(folder, 'socket/.s.PGSQL.5432')
+  for (const length of [limits.socketPathBytes - 1, limits.socketPathBytes, limits.socketPathBytes + 1]) {
+    const short = await aFolder(t, 'x')
+    await chmod(dirname(short), 0o755)
+    const folder = short + 'x'.repeat(length - Buffer.byteLength(socketIn(short)))
+    const server = await start(t, folder)
+    assert.equal(server.socketFolder === join(folder, 'socket'), length <= limits.socketPathBytes)
+    await server.stop()
+    if (length > limits.socketPathBytes) await assert.rejects(stat(server.socketFolder), { code: 'ENOENT' })
+  }
 })
 
 test('the log says nothing of what was in the database', async () => {
