@@ -59,7 +59,7 @@ export interface Decision {
 /** What a rule does to its methods, as bits, so that rules are joined by `|`. */
 const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64 }
 
-const isLifted = 3
+export const isLifted = 3
 
 /** What every rule and every method comes to, in numbers. Analysis and questions work on these. */
 export interface Judged {
@@ -150,7 +150,24 @@ export function best(policy: Policy, judged: Judged): number {
   return offered >= 0 && isUsable(judged, offered) ? offered : first
 }
 
-const isUsable = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method]!) < 2
+const isUsable = (judged: Judged, method: number) => worthOf(judged, method) < 2
+
+/** 0 may be used, 1 once something known to be missing is there, 2 referred, 3 refused, 4 not spoken of. */
+export const worthOf = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method]!)
+
+export const isRefusing = (effects: number) => (effects & effect.refuses) !== 0
+
+/** Whether a rule with these effects keeps its methods from being used. */
+export const isObstacle = (effects: number) => (effects & (effect.refuses | effect.refers | effect.hangs)) !== 0
+
+/** Whether a method, were everything else in its favour, would be preferred to another that may be used. */
+export function mayComeBefore(policy: Policy, judged: Judged, method: number, other: number): boolean {
+  const prefer = Math.min(
+    9999,
+    ...policy.rulesOf[method]!.flatMap(({ rule, place }) => (judged.status[place]! % 3 ? (rule.prefer ?? []) : [])),
+  )
+  return prefer * 100 + method < judged.rank[other]!
+}
 
 /** What the person is told to do about one method: what the answer to a question may change. */
 export type Told = Pick<MethodDecision, 'method' | 'outcome' | 'obligations' | 'limits' | 'referTo' | 'needs' | 'ask'>

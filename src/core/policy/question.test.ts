@@ -67,7 +67,6 @@ test('a child protection file to an officer in the directory is asked about in t
   assert.deepEqual(asked, [
     'published',
     'artefact',
-    'size',
     'council-class',
     'personal',
     'internal-use-only',

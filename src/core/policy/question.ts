@@ -1,5 +1,15 @@
 import { ok, type Outcome } from '#core/kit/outcome'
-import { best, judge, tell, type Told } from '#core/policy/decide'
+import {
+  best,
+  isObstacle,
+  isRefusing,
+  judge,
+  mayComeBefore,
+  tell,
+  worthOf,
+  type Judged,
+  type Told,
+} from '#core/policy/decide'
 import { follow, holds, isOpen, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
 import type { Fact } from '#core/policy/terms'
 
@@ -20,7 +30,7 @@ export interface Question {
  * How many cases it looks at for one pair of answers, in rounds: short looks at every pair find most differences. After
  * the last the question is asked, needed or not: one question too many is better than a wrong answer.
  */
-const rounds = [30, 200, 1_500]
+const rounds = [30, 400]
 
 /**
  * The next question whose answer can still change what the person is told to do: which method comes first, what it
@@ -62,20 +72,14 @@ interface Search {
   looks: number
 }
 
-/** What the person is told, as one text: two cases with the same text need not be told apart. */
-function answerIn({ policy, chosen }: Search, possible: Possible): string {
-  const judged = judge(policy, possible)
-  return answerText(tell(policy, judged, possible, chosen ?? best(policy, judged)), chosen !== undefined)
-}
-
-/** What counts as the answer: the same for a search and for whoever compares two decisions. */
-export function answerText(told: Told, named: boolean): string {
-  const { outcome, method, obligations, limits, ask } = told
-  if (outcome === 'ALLOW' || outcome === 'ALLOW_WITH') {
-    const due = obligations.map(({ id, met, certain }) => `${id} ${met} ${certain}`).toSorted()
-    return JSON.stringify([outcome, method, due, Object.entries(limits).map(String).toSorted()])
-  }
-  return JSON.stringify([outcome, named && method, ask.toSorted()])
+/**
+ * What counts as the answer, as one text: two cases with the same text need not be told apart. For a refusal or a referral
+ * that is the outcome alone, since nobody should be questioned further just to learn whom else she could ask.
+ */
+export function answerText({ outcome, method, obligations, limits }: Told, named: boolean): string {
+  if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') return named ? `${method} ${outcome}` : outcome
+  const due = obligations.map(({ id, met, certain }) => `${id} ${met} ${certain}`).toSorted()
+  return JSON.stringify([outcome, method, due, Object.entries(limits).map(String).toSorted()])
 }
 
 /** The case with one more fact known, or nothing when that cannot be. */
@@ -94,15 +98,11 @@ function matters(search: Search, possible: Possible, place: number): boolean {
   // A classification that nobody gives is itself an answer: without it the rulebook allows nothing.
   if (rules.some(({ scheme }) => scheme === place)) others.unshift(possible)
   const open = search.open.filter((fact) => fact !== place)
-  const looking = others.map((other) => {
-    const seeing = rules.filter(({ scheme, reads }) => [scheme, ...reads].some((fact) => first[fact] !== other[fact]))
-    return (looks: number) => differ({ ...search, looks, open }, { seeing, isSeen: false, waiting: rules }, first, other)
-  })
-  let undecided = looking
+  let undecided = others
   for (const looks of rounds) {
-    const found = undecided.map((look) => ({ look, is: look(looks) }))
+    const found = undecided.map((other) => ({ other, is: differ({ ...search, looks, open }, rules, first, other) }))
     if (found.some(({ is }) => is)) return true
-    undecided = found.flatMap(({ look, is }) => (is === undefined ? look : []))
+    undecided = found.flatMap(({ other, is }) => (is === undefined ? [other] : []))
   }
   return undecided.length > 0
 }
@@ -111,33 +111,39 @@ function matters(search: Search, possible: Possible, place: number): boolean {
  * Whether some completion of two cases, alike but for one fact and what follows from it, is told apart; undefined when it
  * has looked too long. It fills in first what the rules that see the difference still wait for: that finds one soon.
  *
- * @param rules - those that see the difference and are not yet certain, whether a certain one saw it, and all not yet
- *   certain; a rule that is certain stays so, so the lists only shrink
+ * @param rules - those that may see a difference; one that is certain and does the same in both sees none any more
  */
-function differ(
-  search: Search,
-  rules: { seeing: CompiledRule[]; isSeen: boolean; waiting: CompiledRule[] },
-  a: Possible,
-  b: Possible,
-): boolean | undefined {
+function differ(search: Search, rules: CompiledRule[], a: Possible, b: Possible): boolean | undefined {
   search.looks -= 1
   if (search.looks < 0) return undefined
-  const waits = (rule: CompiledRule) => isWaiting(rule, a) || isWaiting(rule, b)
-  const seeing = rules.seeing.filter(waits)
-  const isSeen =
-    rules.isSeen || rules.seeing.some((rule) => !seeing.includes(rule) && stateOf(rule, a) !== stateOf(rule, b))
-  if (seeing.length === 0 && !isSeen) return false
-  const waiting = rules.waiting.filter(waits)
-  const next = nextOpen(search.open, seeing, a, b) ?? nextOpen(search.open, waiting, a, b)
-  if (next === undefined) return answerIn(search, a) !== answerIn(search, b)
-  for (const bit of search.policy.facts[next]!.kinds) {
-    const nextA = isOpen(a[next]!) ? withFact(search.policy, a, next, bit) : a
-    const nextB = isOpen(b[next]!) ? withFact(search.policy, b, next, bit) : b
-    const found = nextA && nextB ? differ(search, { seeing, isSeen, waiting }, nextA, nextB) : false
+  const [lookA, lookB] = [lookAt(search, a), lookAt(search, b)]
+  const waits = ({ place }: CompiledRule) => lookA.waits[place] === 1 || lookB.waits[place] === 1
+  const seeing = rules.filter((rule) => stateOf(rule, a) !== stateOf(rule, b) || (waits(rule) && sees(rule, a, b)))
+  if (seeing.length === 0) return false
+  const [answerA, answerB] = [settledAnswer(search, a, lookA), settledAnswer(search, b, lookB)]
+  if (answerA !== undefined && answerB !== undefined) return answerA !== answerB
+  const next =
+    nextOpen(search.open, seeing.filter(waits), a, b) ?? nextOpen(search.open, search.policy.rules.filter(waits), a, b)
+  for (const bit of search.policy.facts[next!]!.kinds) {
+    const nextA = isOpen(a[next!]!) ? withFact(search.policy, a, next!, bit) : a
+    const nextB = isOpen(b[next!]!) ? withFact(search.policy, b, next!, bit) : b
+    const found = nextA && nextB ? differ(search, seeing, nextA, nextB) : false
     if (found !== false) return found
   }
   return false
 }
+
+/** Whether a test of this rule comes out differently in the two cases. */
+function sees({ scheme, tests }: CompiledRule, a: Possible, b: Possible): boolean {
+  if (isOpen(a[scheme]!) !== isOpen(b[scheme]!)) return true
+  for (let at = 0; at < tests.length; at += 2) {
+    const [place, mask] = [tests[at]!, tests[at + 1]!]
+    if (a[place] !== b[place] && outcomeOfTest(a[place]!, mask) !== outcomeOfTest(b[place]!, mask)) return true
+  }
+  return false
+}
+
+const outcomeOfTest = (left: number, mask: number) => ((left & mask) === 0 ? 0 : (left & ~mask) === 0 ? 2 : 1)
 
 /** What a rule does, as a number: equal numbers, equal doings. */
 function stateOf({ rule, when, lifts, due, scheme }: CompiledRule, possible: Possible): number {
@@ -149,19 +155,79 @@ function stateOf({ rule, when, lifts, due, scheme }: CompiledRule, possible: Pos
   return state
 }
 
-function isWaiting({ when, lifts, due }: CompiledRule, possible: Possible): boolean {
-  const state = holds(when, possible)
-  if (state === 0) return false
+interface Look {
+  judged: Judged
+  /** For each rule, 1 if it may still do something else, once more is asked. */
+  waits: Uint8Array
+}
+
+function lookAt({ policy, open }: Search, possible: Possible): Look {
+  const judged = judge(policy, possible)
+  const canAsk = new Uint8Array(possible.length)
+  for (const place of open) if (isOpen(possible[place]!)) canAsk[place] = 1
+  const waits = new Uint8Array(policy.rules.length)
+  for (const { place, rule, scheme, reads, lifts, due } of policy.rules) {
+    const status = judged.status[place]!
+    if (status === 0) continue
+    if (rule.then === 'allow' && canAsk[scheme]) waits[place] = 1
+    else if (
+      reads.some((fact) => canAsk[fact]) &&
+      (status !== 2 ||
+        lifts.some((lift) => holds(lift.when, possible) === 1) ||
+        due.some(({ met }) => met && holds(met, possible) === 1))
+    )
+      waits[place] = 1
+  }
+  return { judged, waits }
+}
+
+/** The answer, if no more questions can change it. */
+function settledAnswer(search: Search, possible: Possible, { judged, waits }: Look): string | undefined {
+  const { policy, chosen } = search
+  const told = chosen ?? best(policy, judged)
+  const isCertain = (method: number) => policy.rulesOf[method]!.every(({ place }) => !waits[place])
+  const isSettled = () => {
+    if (chosen !== undefined) return isCertain(chosen)
+    const now = worthOf(judged, told)
+    const rivals = [...policy.rulesOf.keys()].filter(
+      (method) =>
+        method !== told && (now > 1 || policy.isOffered[method]) && mayComeBefore(policy, judged, method, told),
+    )
+    if (rivals.some((method) => canBeUsed(policy, judged, waits, method))) return false
+    if (now < 2) return policy.isOffered[told] && isCertain(told)
+    // Nothing can be used any more. It stays referred if some method cannot be refused, and refused if all are for good.
+    if (now === 2)
+      return policy.rulesOf.some(
+        (rules, method) =>
+          worthOf(judged, method) === 2 && rules.every((rule) => !waits[rule.place] || !mayRefuse(rule)),
+      )
+    return policy.rulesOf.every(
+      (rules, method) =>
+        isCertain(method) || rules.some(({ place }) => !waits[place] && isRefusing(judged.ofRule[place]!)),
+    )
+  }
+  return waits.every((each) => each === 0) || isSettled() ? answerAt(search, judged, possible, told) : undefined
+}
+
+const answerAt = ({ policy, chosen }: Search, judged: Judged, possible: Possible, told: number) =>
+  answerText(tell(policy, judged, possible, told), chosen !== undefined)
+
+const mayRefuse = ({ rule }: CompiledRule) => rule.then === 'refuse' || rule.unmet === 'refuse'
+
+/** Whether some rule may still allow a method and none keeps it from being used for good. */
+function canBeUsed({ rulesOf }: Policy, judged: Judged, waits: Uint8Array, method: number): boolean {
+  const rules = rulesOf[method]!
   return (
-    state === 1 ||
-    lifts.some((lift) => holds(lift.when, possible) === 1) ||
-    due.some(({ met }) => met && holds(met, possible) === 1)
+    rules.some(({ rule, place }) => rule.then === 'allow' && judged.status[place]! > 0) &&
+    !rules.some(({ place }) => !waits[place] && isObstacle(judged.ofRule[place]!))
   )
 }
 
 function nextOpen(open: number[], waiting: CompiledRule[], a: Possible, b: Possible): number | undefined {
   return open.find(
-    (place) => (isOpen(a[place]!) || isOpen(b[place]!)) && waiting.some(({ reads }) => reads.includes(place)),
+    (place) =>
+      (isOpen(a[place]!) || isOpen(b[place]!)) &&
+      waiting.some(({ scheme, reads }) => scheme === place || reads.includes(place)),
   )
 }
 
@@ -170,19 +236,25 @@ function nextOpen(open: number[], waiting: CompiledRule[], a: Possible, b: Possi
  * leads to the same. Then one more answer is asked for, so that the decision stored is the one that all answers lead to.
  */
 function unsettled(search: Search, possible: Possible): number | undefined {
+  const { policy, open, chosen } = search
   let whole = possible
-  for (const place of search.open)
+  for (const place of open)
     whole =
-      search.policy.facts[place]!.kinds.map((bit) => withFact(search.policy, whole, place, bit)).find(
-        (next) => next !== undefined,
-      ) ?? whole
-  if (answerIn(search, whole) === answerIn(search, possible)) return undefined
-  return nextOpen(
-    search.open,
-    search.policy.rules.filter((rule) => isWaiting(rule, possible)),
-    possible,
-    possible,
-  )
+      policy.facts[place]!.kinds.map((bit) => withFact(policy, whole, place, bit)).find((next) => next !== undefined) ??
+      whole
+  const [now, then] = [possible, whole].map((each) => {
+    const judged = judge(policy, each)
+    return answerAt(search, judged, each, chosen ?? best(policy, judged))
+  })
+  const { waits } = lookAt(search, possible)
+  return now === then
+    ? undefined
+    : nextOpen(
+        open,
+        policy.rules.filter(({ place }) => waits[place]),
+        possible,
+        possible,
+      )
 }
 
 function questionAbout(policy: Policy, possible: Possible, place: number): Question {

@@ -45,6 +45,8 @@ export interface CompiledRule {
   methods: number[]
   /** The place of its rulebook's classification: what a rulebook allows, it allows once that is known. */
   scheme: number
+  /** All its tests, from all its groups. */
+  tests: Group
   /** Places of all facts it reads. */
   reads: number[]
 }
@@ -216,24 +218,18 @@ function compileRule(
       ...compiled.lifts.map((lift) => lift.when),
       ...compiled.due.map((due) => due.met ?? []),
     ]
-    return {
-      ...compiled,
-      reads: [...new Set(parts.flat().flatMap((group) => group.filter((_, place) => place % 2 === 0)))],
-    }
+    const tests = parts.flat(2)
+    return { ...compiled, tests, reads: [...new Set(tests.filter((_, at) => at % 2 === 0))] }
   })
 }
 
 /** Groups the values of a fact that no rule and no implication tells apart, and gives one bit of each group. */
 function kindsOf(place: number, policy: Policy): number[] {
-  const parts = policy.rules.flatMap(({ when, lifts, due }) => [
-    when,
-    ...lifts.map((lift) => lift.when),
-    ...due.map(({ met }) => met ?? []),
-  ])
-  const read = [...parts.flat(), ...policy.implications.flatMap(({ fact, bits, then }) => [[fact, bits], then])]
-  const masks = read.flatMap((group) =>
-    group.flatMap((fact, at) => (at % 2 === 0 && fact === place ? [group[at + 1]!] : [])),
-  )
+  const read = [
+    ...policy.rules.map(({ tests }) => tests),
+    ...policy.implications.flatMap(({ fact, bits, then }) => [[fact, bits], then]),
+  ]
+  const masks = read.flatMap((group) => group.filter((_, at) => at % 2 === 1 && group[at - 1] === place))
   const kinds = new Map<string, number>()
   for (let bit = 1; bit <= policy.facts[place]!.all; bit *= 2) {
     const kind = masks.map((mask) => (mask & bit ? 1 : 0)).join('')
