@@ -82,11 +82,12 @@ const inPieces = (size: number) =>
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
   }
 
-/** Byte by byte; a file above 256 KiB only near the edges of its chunks, and in pieces between them. */
+/** Byte by byte; of a larger file, only the surroundings of its first and last chunk edges go that slowly. */
 async function* byteByByte(bytes: Uint8Array) {
   for (let at = 0; at < bytes.length;) {
-    const toEdge = Math.abs((at % sealedChunkBytes) - sealedChunkBytes / 2)
-    const size = bytes.length < 2 ** 18 || toEdge > sealedChunkBytes / 2 - 20 ? 1 : 9_973
+    const isOuter = at < 3 * sealedChunkBytes || at > bytes.length - 3 * sealedChunkBytes
+    const isNearEdge = isOuter && (at % sealedChunkBytes < 2_500 || at > bytes.length - 100)
+    const size = bytes.length < 2 ** 14 || isNearEdge ? 1 : 997
     yield bytes.subarray(at, at + size)
     at += size
   }

@@ -1,4 +1,4 @@
-import { concat, type Bytes } from '#core/kit/bytes'
+import { type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
 import { blocksOf, mapInOrder, type ByteFlow } from '#core/seal/flow'
@@ -29,38 +29,46 @@ export interface RunCipher {
 /** ChaCha20-Poly1305 as this machine has it: a cipher for a payload's 32-byte key. */
 export type PayloadCipher = (streamKey: Bytes) => Promise<RunCipher>
 
-/** One chunk under its 12-byte nonce. `open` gives undefined for what is not authentic. */
+/** One chunk under its 12-byte nonce, written to `into`, which has just the size. `open` says whether it is authentic. */
 export interface ChunkCipher {
-  seal(nonce: Bytes, plain: Uint8Array): Bytes | Promise<Bytes>
-  open(nonce: Bytes, sealed: Uint8Array): Bytes | undefined | Promise<Bytes | undefined>
+  seal(nonce: Bytes, plain: Uint8Array, into: Bytes): void | Promise<void>
+  open(nonce: Bytes, sealed: Uint8Array, into: Bytes): boolean | Promise<boolean>
 }
 
 /** A run's cipher from a chunk's cipher, all chunks of the run in flight together. */
 export function chunkwise(one: ChunkCipher): RunCipher {
   return {
     async seal({ first, isLast, bytes }) {
-      const chunks = cut(bytes, chunkBytes)
-      const sealing = chunks.map(async (chunk, i) =>
-        one.seal(chunkNonce(first + i, isLast && i === chunks.length - 1), chunk),
-      )
-      return concat(...(await Promise.all(sealing)))
+      const count = chunkCount(bytes.length, chunkBytes)
+      const sealed = new Uint8Array(bytes.length + count * tagBytes)
+      const sealing = Array.from({ length: count }, async (_, i) => {
+        const nonce = chunkNonce(first + i, isLast && i === count - 1)
+        return one.seal(nonce, part(bytes, i, chunkBytes), part(sealed, i, sealedChunkBytes))
+      })
+      await Promise.all(sealing)
+      return sealed
     },
     async open({ first, isLast, bytes }) {
-      const chunks = cut(bytes, sealedChunkBytes)
-      const opening = chunks.map(async (chunk, i) => {
-        if (chunk.length < tagBytes) return undefined
-        const isEnd = isLast && i === chunks.length - 1
+      const count = chunkCount(bytes.length, sealedChunkBytes)
+      const plain = new Uint8Array(bytes.length)
+      const opening = Array.from({ length: count }, async (_, i) => {
+        const isEnd = isLast && i === count - 1
+        const chunk = part(bytes, i, sealedChunkBytes)
         // A last chunk may be empty only when it is the only one: otherwise one plaintext would have two forms.
-        if (isEnd && chunk.length === tagBytes && first + i > 0) return undefined
-        return one.open(chunkNonce(first + i, isEnd), chunk)
+        if (chunk.length < tagBytes || (isEnd && chunk.length === tagBytes && first + i > 0)) return false
+        const into = plain.subarray(i * chunkBytes, i * chunkBytes + chunk.length - tagBytes)
+        return one.open(chunkNonce(first + i, isEnd), chunk, into)
       })
-      const opened = await Promise.all(opening)
-      const bad = opened.indexOf(undefined)
-      const good = (bad < 0 ? opened : opened.slice(0, bad)) as Bytes[]
-      return { plain: concat(...good), isWhole: bad < 0 }
+      const bad = (await Promise.all(opening)).indexOf(false)
+      const goodBytes = bad < 0 ? bytes.length - count * tagBytes : bad * chunkBytes
+      return { plain: plain.subarray(0, goodBytes), isWhole: bad < 0 }
     },
   }
 }
+
+const chunkCount = (sizeBytes: number, chunk: number): number => Math.max(1, Math.ceil(sizeBytes / chunk))
+const part = <T extends Uint8Array>(bytes: T, i: number, size: number): T =>
+  bytes.subarray(i * size, (i + 1) * size) as T
 
 /** Eleven bytes of big-endian counter and one byte that marks the last chunk. */
 function chunkNonce(counter: number, isLast: boolean): Bytes {
@@ -70,14 +78,8 @@ function chunkNonce(counter: number, isLast: boolean): Bytes {
   return nonce
 }
 
-function cut(bytes: Uint8Array, size: number): Uint8Array[] {
-  const count = Math.max(1, Math.ceil(bytes.length / size))
-  return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
-}
-
 /** Size of a payload when sealed. */
-export const sealedSize = (plainBytes: number): number =>
-  plainBytes + tagBytes * Math.max(1, Math.ceil(plainBytes / chunkBytes))
+export const sealedSize = (plainBytes: number): number => plainBytes + tagBytes * chunkCount(plainBytes, chunkBytes)
 
 /**
  * Seals a payload in order. The caller must never seal two different payloads under one key: same key and same

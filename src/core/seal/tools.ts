@@ -26,12 +26,14 @@ export const webCipher: PayloadCipher = async (streamKey) => {
   // TypeScript's DOM does not know the format 'raw-secret' of the WebCrypto modern algorithms draft yet.
   const key = await subtle.importKey('raw-secret' as 'raw', streamKey, algorithm, false, ['encrypt', 'decrypt'])
   return chunkwise({
-    seal: async (iv, plain) => new Uint8Array(await subtle.encrypt({ name: algorithm, iv }, key, plain as Bytes)),
-    open: async (iv, sealed) => {
+    seal: async (iv, plain, into) =>
+      into.set(new Uint8Array(await subtle.encrypt({ name: algorithm, iv }, key, plain as Bytes))),
+    open: async (iv, sealed, into) => {
       try {
-        return new Uint8Array(await subtle.decrypt({ name: algorithm, iv }, key, sealed as Bytes))
+        into.set(new Uint8Array(await subtle.decrypt({ name: algorithm, iv }, key, sealed as Bytes)))
+        return true
       } catch (error) {
-        if (error instanceof DOMException && error.name === 'OperationError') return undefined
+        if (error instanceof DOMException && error.name === 'OperationError') return false
         throw error
       }
     },
@@ -43,13 +45,14 @@ export const sodiumCipher: PayloadCipher = async (streamKey) => {
   const { default: sodium } = await import('libsodium-wrappers')
   await sodium.ready
   return chunkwise({
-    seal: (nonce, plain) =>
-      sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, null, null, nonce, streamKey) as Bytes,
-    open: (nonce, sealed) => {
+    seal: (nonce, plain, into) =>
+      into.set(sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, null, null, nonce, streamKey)),
+    open: (nonce, sealed, into) => {
       try {
-        return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, null, nonce, streamKey) as Bytes
+        into.set(sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, null, nonce, streamKey))
+        return true
       } catch {
-        return undefined // It throws for one reason only: the tag does not fit.
+        return false // It throws for one reason only: the tag does not fit.
       }
     },
   })

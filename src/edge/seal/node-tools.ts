@@ -1,30 +1,33 @@
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
-import { concat, type Bytes } from '#core/kit/bytes'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey } from 'node:crypto'
+import { type Bytes } from '#core/kit/bytes'
 import { chunkwise, tagBytes, type PayloadCipher } from '#core/seal/stream'
 import { randomBytes, type SealTools } from '#core/seal/tools'
 
 const algorithm = 'chacha20-poly1305'
 
-const nodeCipher: PayloadCipher = (streamKey) =>
-  Promise.resolve(
-    chunkwise({
-      seal: (nonce, plain) => {
-        const cipher = createCipheriv(algorithm, streamKey, nonce, { authTagLength: tagBytes })
-        return concat(cipher.update(plain), cipher.final(), cipher.getAuthTag())
-      },
-      open: (nonce, sealed) => {
-        const decipher = createDecipheriv(algorithm, streamKey, nonce, { authTagLength: tagBytes })
-        decipher.setAuthTag(sealed.subarray(-tagBytes))
-        const plain = decipher.update(sealed.subarray(0, -tagBytes)) as Bytes
-        try {
-          decipher.final()
-          return plain
-        } catch {
-          return undefined // It throws for one reason only: the tag does not fit.
-        }
-      },
-    }),
-  )
+const nodeCipher: PayloadCipher = (streamKey) => {
+  const key = createSecretKey(streamKey)
+  const cipher = chunkwise({
+    seal: (nonce, plain, into) => {
+      const sealing = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes })
+      into.set(sealing.update(plain))
+      sealing.final()
+      into.set(sealing.getAuthTag(), plain.length)
+    },
+    open: (nonce, sealed, into) => {
+      const opening = createDecipheriv(algorithm, key, nonce, { authTagLength: tagBytes })
+      opening.setAuthTag(sealed.subarray(-tagBytes))
+      into.set(opening.update(sealed.subarray(0, -tagBytes)))
+      try {
+        opening.final()
+        return true
+      } catch {
+        return false // It throws for one reason only: the tag does not fit.
+      }
+    },
+  })
+  return Promise.resolve(cipher)
+}
 
 /** The tools of the command line: OpenSSL's cipher and hash through `node:crypto`. */
 export const nodeTools: SealTools = {

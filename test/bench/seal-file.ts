@@ -1,0 +1,63 @@
+/**
+ * Seals one file to one file, or opens it again, as the command line does: run by bench.ts in a process of its own, so
+ * that its time and memory can be taken from outside.
+ */
+import { createReadStream } from 'node:fs'
+import { open, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { fromBase64, toBase64 } from '#core/kit/bytes'
+import { orThrow } from '#core/kit/outcome'
+import { identityFrom, openLock, recipientOf } from '#core/seal/locks'
+import { openParcel } from '#core/seal/open'
+import { sealParcel } from '#core/seal/seal'
+import { nodeTools } from '#edge/seal/node-tools'
+
+const parcelId = '0192f0c1-2222-7333-8444-555566667777'
+const partSizeBytes = 8 * 2 ** 20
+const readBytes = 2 ** 20
+const identity = identityFrom(new Uint8Array(32).fill(1), true)
+const details = { reference: '', marking: '', message: '', purpose: '', limits: '', handling: '', keepUntil: null }
+
+async function seal(from: string, to: string): Promise<void> {
+  const { size, mtimeMs } = await stat(from)
+  const out = await open(to, 'w')
+  const measure = async () => {
+    const now = await stat(from)
+    return { sizeBytes: now.size, modifiedAtMs: now.mtimeMs }
+  }
+  const read = () => createReadStream(from, { highWaterMark: readBytes })
+  const sealed = await sealParcel({
+    parcelId,
+    details,
+    pq: true,
+    partSizeBytes,
+    sources: [{ path: basename(from), type: 'file', sizeBytes: size, modifiedAtMs: mtimeMs, read, measure }],
+    locks: [{ kind: 'key', recipientId: 'one', to: { recipient: await recipientOf(identity) } }],
+    tools: nodeTools,
+    putPart: async (n, bytes) => {
+      await out.write(bytes, 0, bytes.length, n * partSizeBytes)
+    },
+  })
+  await out.close()
+  const { locks, manifestAge } = orThrow(sealed)
+  await writeFile(`${to}.json`, JSON.stringify({ lock: locks[0], manifest: toBase64(manifestAge) }))
+}
+
+async function unseal(from: string, to: string): Promise<void> {
+  const kept = JSON.parse(await readFile(`${from}.json`, 'utf8'))
+  const lock = orThrow(
+    await openLock(fromBase64(kept.lock.age), { identity }, { parcelId, lockId: kept.lock.id }, nodeTools),
+  )
+  const fetchContent = (start: number, end: number) =>
+    createReadStream(from, { start, end: end - 1, highWaterMark: readBytes })
+  const parcel = orThrow(
+    await openParcel({ lock, manifestAge: fromBase64(kept.manifest), fetchContent, tools: nodeTools }),
+  )
+  const out = await open(to, 'w')
+  for await (const entry of parcel.entries()) for await (const piece of entry.bytes) await out.write(piece)
+  await out.close()
+  if (!parcel.isWhole()) throw new Error('The parcel did not open whole')
+}
+
+const [mode, from, to] = process.argv.slice(2)
+await (mode === 'seal' ? seal : unseal)(from!, to!)
