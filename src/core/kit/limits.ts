@@ -69,12 +69,14 @@ export const limits = {
   parcelEntriesMax: 200_000,
   entryPathBytes: 1_024,
   entryNameBytes: 255,
+  entryFolders: 64,
   manifestBytes: 64 * 1024 * 1024,
   lockBytes: 16 * 1024,
   ageHeaderBytes: 64 * 1024,
   scryptLogN: 15,
   scryptLogNMax: 18,
   digestSliceBytes: 64 * 1024 * 1024,
+  openInMemoryBytes: 200_000_000,
   checkpointCharacters: 10_000,
 
   // Register
@@ -118,6 +120,13 @@ export const limits = {
   jobWaitSeconds: 60 * 24 * 60 * 60,
   jobKeptSeconds: 24 * 60 * 60,
   jobStopMs: 20_000,
+
+  // The command line
+  clientPatienceMs: 10 * 60_000,
+  clientPauseMs: 250,
+  clientPauseMsMax: 5_000,
+  questionPages: 30,
+  phraseTries: 3,
 
   // Rulebooks
   rulebookCharacters: 256 * 1024,

@@ -17,13 +17,14 @@ const reservedName = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00
  * @returns nothing, or the first `file-name-…` problem, whose detail names the entry by its place only
  */
 export function checkPath(path: string, place: number): Outcome<undefined> {
-  const refuse = (slug: ProblemSlug): Failure =>
-    fail(slug, { detail: `It is number ${place + 1} in the list of files.` })
+  const refuse = (slug: ProblemSlug): Failure => fail(slug, { detail: placeOf(place) })
   if (!path.isWellFormed()) return refuse('file-name-malformed')
   if (path.startsWith('/') || path.startsWith('\\') || /^[a-z]:/i.test(path)) return refuse('file-name-absolute')
   if (control.test(path) || bidirectional.test(path)) return refuse('file-name-hidden-characters')
   if (utf8(path).length > limits.entryPathBytes) return refuse('file-name-too-long')
-  for (const name of path.split('/')) {
+  const names = path.split('/')
+  if (names.length - 1 > limits.entryFolders) return refuse('file-name-too-long')
+  for (const name of names) {
     if (name === '..') return refuse('file-name-outside')
     if (name === '' || name === '.') return refuse('file-name-malformed')
     if (utf8(name).length > limits.entryNameBytes) return refuse('file-name-too-long')
@@ -38,26 +39,27 @@ export function checkPath(path: string, place: number): Outcome<undefined> {
  * two, nor any folder on the way to them, that differ only in capitals or in how an accent is written.
  */
 export function checkPaths(entries: readonly { path: string; type: 'file' | 'folder' }[]): Outcome<undefined> {
-  const entryTypes = new Map<string, 'file' | 'folder'>()
+  const types = new Map<string, 'file' | 'folder'>()
+  const refuse = (slug: ProblemSlug, place: number) => fail(slug, { detail: placeOf(place) })
   for (const [place, { path, type }] of entries.entries()) {
     const checked = checkPath(path, place)
     if (!checked.ok) return checked
-    if (entryTypes.has(path))
-      return fail('file-name-twice', { detail: `It is number ${place + 1} in the list of files.` })
-    entryTypes.set(path, type)
+    if (types.has(path)) return refuse('file-name-twice', place)
+    types.set(path, type)
   }
-  const spelling = new Map<string, string>()
+  const spellings = new Map<string, string>()
   for (const [place, { path }] of entries.entries()) {
-    for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
-      const prefix = end < 0 ? path : path.slice(0, end)
-      const folded = prefix.normalize('NFKC').toLowerCase()
-      const other = spelling.get(folded)
-      const detail = `It is number ${place + 1} in the list of files.`
-      if (other !== undefined && other !== prefix) return fail('file-name-case', { detail })
-      if (end >= 0 && entryTypes.get(prefix) === 'file') return fail('file-name-twice', { detail })
-      spelling.set(folded, prefix)
-      if (end < 0) break
+    // From the entry up through its folders, until one whose own folders have been looked at before.
+    for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+      const folded = at.normalize('NFKC').toLowerCase()
+      const other = spellings.get(folded)
+      if (other !== undefined && other !== at) return refuse('file-name-case', place)
+      if (at !== path && types.get(at) === 'file') return refuse('file-name-twice', place)
+      if (at !== path && other === at) break
+      spellings.set(folded, at)
     }
   }
   return ok()
 }
+
+const placeOf = (place: number): string => `It is number ${place + 1} in the list of files.`
