@@ -44,22 +44,31 @@ export const quantity: Shape<Quantity> = {
 export const thisMethod = '$method'
 
 /** Which facts must have which values: `audience: [inside, individual]`, `size: { above: emailLimit }`, `purpose: { not: x }`. */
-export const condition = conditionShape([])
+export const condition = conditionShape('condition', [])
 
 /** The same in a rule, where a fact whose value is a method may be compared with the method being judged. */
-export const ruleCondition = conditionShape([thisMethod])
+export const ruleCondition = conditionShape('ruleCondition', [thisMethod])
 
-function conditionShape(more: string[]): Shape<Condition> {
+function conditionShape(definition: string, more: string[]): Shape<Condition> {
   return {
-    schema(vocabulary) {
-      const properties = Object.fromEntries(
-        [...vocabulary.facts].map(([id, fact]) => [id, testSchema(fact, known(fact, vocabulary, more))]),
-      )
-      const group = { type: 'object', additionalProperties: false, properties }
-      return { anyOf: [group, { type: 'array', items: group, minItems: 1 }] }
-    },
+    schema: () => ({ $ref: `#/$defs/${definition}` }),
     read: (node, reader) =>
       (isSeq(node) ? node.items : [node]).map((item) => readGroup(item as YamlNode, reader, more)),
+  }
+}
+
+/** What the schemas of files refer to, with the words of this vocabulary. */
+export function conditionSchemas(vocabulary: Vocabulary): JsonSchema {
+  const group = (more: string[]) => {
+    const tests = [...vocabulary.facts].map(([id, fact]) => [id, testSchema(fact, known(fact, vocabulary, more))])
+    return { type: 'object', additionalProperties: false, properties: Object.fromEntries(tests) }
+  }
+  const anyOf = (one: string) => ({ anyOf: [{ $ref: one }, { type: 'array', items: { $ref: one }, minItems: 1 }] })
+  return {
+    condition: anyOf('#/$defs/conditionGroup'),
+    ruleCondition: anyOf('#/$defs/ruleConditionGroup'),
+    conditionGroup: group([]),
+    ruleConditionGroup: group([thisMethod]),
   }
 }
 

@@ -1,6 +1,6 @@
 import { isMap, type Node } from 'yaml'
 import { ok, type Outcome } from '#core/kit/outcome'
-import { condition, quantity, ruleCondition } from '#core/policy/condition'
+import { condition, conditionSchemas, quantity, ruleCondition } from '#core/policy/condition'
 import {
   amount,
   complain,
@@ -99,26 +99,13 @@ const rule = record(
   },
 )
 
-/** Rules as they are used: every list there, everything unsaid filled in. */
-const rules: Shape<{ rule: Rule; node: Node }[]> = {
-  schema: (vocabulary) => list(rule).schema(vocabulary),
+/** A rule as it is used, everything unsaid filled in; with its node, for checks over the whole file. */
+const placedRule: Shape<{ rule: Rule; node: Node }> = {
+  schema: () => ({ $ref: '#/$defs/rule' }),
   read(node, reader) {
-    const each: Shape<{ rule: Rule; node: Node }> = {
-      schema: rule.schema,
-      read(inner, at) {
-        const read = rule.read(inner, at) ?? {}
-        const filled = {
-          ...read,
-          when: read.when ?? [[]],
-          require: read.require ?? [],
-          limits: read.limits ?? [],
-          liftedBy: read.liftedBy ?? [],
-          strength: read.strength ?? 'hard',
-        }
-        return { rule: filled as Rule, node: inner! }
-      },
-    }
-    return list(each).read(node, reader)
+    const read = rule.read(node, reader)
+    const unsaid = { when: [[]], require: [], limits: [], liftedBy: [], strength: 'hard' }
+    return { rule: { ...unsaid, ...read } as Rule, node: node! }
   },
 }
 
@@ -141,7 +128,7 @@ const shape = record(
     ask: role,
     scope: optional(condition),
     parameters: optional(entries(name('a parameter'), parameter)),
-    rules,
+    rules: list(placedRule),
   },
   (value, node, reader) => {
     if (value.reviewDate <= value.guidanceDate) complain(reader, node, "'review-date' is not after 'guidance-date'.")
@@ -222,4 +209,5 @@ export const rulebookSchema = (vocabulary: Vocabulary): JsonSchema => ({
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Safehand rulebook',
   ...shape.schema(vocabulary),
+  $defs: { ...conditionSchemas(vocabulary), rule: rule.schema(vocabulary) },
 })

@@ -12,7 +12,6 @@ import {
   readYaml,
   record,
   text,
-  type JsonSchema,
   type Shape,
 } from '#core/policy/shape'
 import type { Fact, Implication, Limit, Method, Obligation, Option, Vocabulary } from '#core/policy/terms'
@@ -131,6 +130,3 @@ export function loadVocabulary(file: string, text: string): Outcome<Vocabulary> 
   const read = readYaml(file, text, shape, vocabulary)
   return read.ok ? ok({ ...vocabulary, implications: read.value.implications }) : read
 }
-
-/** JSON Schema (draft 2020-12) of a vocabulary file. */
-export const vocabularySchema = (): JsonSchema => shape.schema(noWords())

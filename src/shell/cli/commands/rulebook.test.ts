@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { rulebook } from '#shell/cli/commands/rulebook'
+import { ProblemError } from '#core/kit/outcome'
+
+const folder = await mkdtemp(join(tmpdir(), 'safehand-rulebook-'))
+after(() => rm(folder, { recursive: true }))
+await cp(fileURLToPath(new URL('../../../../rulebooks', import.meta.url)), folder, { recursive: true })
+
+async function run(positionals: string[], values: Record<string, string | string[]> = {}, json = false) {
+  const lines = { out: '', err: '' }
+  const io = {
+    out: (text: string) => void (lines.out += `${text}\n`),
+    err: (text: string) => void (lines.err += `${text}\n`),
+    isTerminal: false,
+    env: {},
+  }
+  const code = await rulebook.run({ positionals, values: { folder, ...values }, json, io })
+  return { code, ...lines }
+}
+
+/** The council's rulebook with one mistake, saved. */
+async function broken(from: string, to: string): Promise<string> {
+  const path = join(folder, 'broken.yaml')
+  await writeFile(path, (await readFile(join(folder, 'council.yaml'), 'utf8')).replace(from, to))
+  return path
+}
+
+test('the vocabulary, the rulebook and the cases that ship are sound', async () => {
+  const { code, out } = await run([
+    'check',
+    ...['vocabulary', 'council', 'cases/council/deciding'].map((name) => join(folder, `${name}.yaml`)),
+  ])
+  assert.equal(code, 0)
+  assert.match(out, /council\.yaml: sound\. Version 1\.0\.0, \d+ rules\.\n/)
+})
+
+test('a mistake is named with file, line, column and the right word', async () => {
+  const path = await broken('methods: standard_email', 'methods: standart_email')
+  const { code, out } = await run(['check', path])
+  assert.equal(code, 1)
+  assert.match(out, /broken\.yaml:\d+:\d+ 'standart_email' is not a method\. Did you mean 'standard_email'\?\n$/)
+  const [result] = JSON.parse((await run(['check', path], {}, true)).out)
+  assert.equal(result.sound, false)
+})
+
+test('a file that is not there is said so', async () => {
+  const { code, out } = await run(['check', join(folder, 'nowhere.yaml')])
+  assert.equal(code, 1)
+  assert.match(out, /There is no such file/)
+})
+
+test('a decision is explained from facts on the command line', async () => {
+  const { code, out } = await run(['decide', 'audience=individual', 'published=yes'])
+  assert.equal(code, 0)
+  assert.match(
+    out,
+    /^ALLOW\n\nOrdinary email: you can use this\. Nothing else is needed\.\n {2}Public information may go by ordinary email\. \[D22\]/,
+  )
+})
+
+test('facts may be JSON, and the decision printed as JSON', async () => {
+  const { out } = await run(
+    ['decide', 'size=4 MB'],
+    { facts: '{"audience":"individual","council-class":"controlled","published":false}' },
+    true,
+  )
+  assert.equal(JSON.parse(out).methods.standard_email.outcome, 'BLOCK')
+})
+
+test('a wrong fact is a problem, and a wrong call shows how', async () => {
+  await assert.rejects(run(['decide', 'audiense=individual']), (error) =>
+    /Did you mean 'audience'\?/.test((error as ProblemError).problem.detail!),
+  )
+  assert.equal((await run(['decide', 'audience=individual', 'address=cjsm'])).code, 1)
+  assert.equal((await run(['decide', 'audience'])).code, 2)
+  assert.equal((await run(['decide', 'audience=inside'], { method: 'pigeon' })).code, 2)
+  assert.equal((await run(['check'])).code, 2)
+  assert.equal((await run(['decied'])).code, 2)
+})
+
+test('all cases that ship pass, and a case that fails says how', async () => {
+  assert.match((await run(['test'])).out, /^(\d+) of \1 cases passed\.\n$/)
+  const path = join(folder, 'failing.yaml')
+  await writeFile(
+    path,
+    (await readFile(join(folder, 'cases/council/deciding.yaml'), 'utf8')).replace(
+      'first: internal_email',
+      'first: telephone',
+    ),
+  )
+  const { code, out } = await run(['test', path])
+  assert.equal(code, 1)
+  assert.match(out, /^TD-01: .*\n {2}first: expected \["telephone"\], got \["internal_email"\]\n/)
+})
+
+test('the schema that ships is the one the reader describes', async () => {
+  const { out } = await run(['schema'])
+  const shipped = await readFile(new URL('../../../../docs/rulebook.schema.json', import.meta.url), 'utf8')
+  assert.deepEqual(JSON.parse(shipped), JSON.parse(out))
+})
+
+test('a rulebook that is not there is a problem', async () => {
+  await assert.rejects(run(['decide', 'audience=inside'], { rulebook: ['nobody'] }), ProblemError)
+})
