@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { fromBase64 } from '#core/kit/bytes'
+import { fromBase64, toBase64 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { statementBytes, verifyEd25519 } from '#core/seal/receipt-key'
@@ -11,6 +11,7 @@ import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
 import { staffById } from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
+import { handlingWords } from '#features/transfers/decision'
 import {
   lockRecipient,
   lockTransfer,
@@ -27,6 +28,8 @@ import {
   lockOfRecipient,
   parcelOf,
   partsOf,
+  sealedLockIds,
+  signingKeyOf,
   takeFailure,
 } from '#features/parcels/queries'
 import { partKey, manifestKey } from '#features/parcels/sealing'
@@ -315,19 +318,24 @@ export async function describeParcel(visit: Visit): Promise<Outcome<Record<strin
   if (!live.ok) return live
   const { recipient, transfer, parcel, lock } = live.value
   const sender = await staffById(visit.house.db, transfer.senderId)
+  const device = await signingKeyOf(visit.house.db, parcel)
   return ok({
     reference: transfer.reference,
     sender: sender ? { name: sender.name, organisation: sender.organisation } : null,
     purpose: transfer.purposeWords ?? '',
     limits: transfer.limitsWords ?? '',
+    handling: handlingWords,
     keepUntil: transfer.expiresAt,
     contentSizeBytes: parcel.contentSizeBytes,
     parcelId: parcel.id,
     parcelRoot: parcel.parcelRoot,
     lockId: lock.id,
     lockKind: lock.kind,
-    signed: parcel.signature ? 'device' : 'service',
+    sealedLockIds: await sealedLockIds(visit.house.db, parcel),
+    signature: parcel.signature ? toBase64(parcel.signature) : null,
+    signingKey: device ? toBase64(device.signingKey) : null,
     acknowledged: recipient.acknowledgedAt !== null,
+    collectingKey: recipient.collectingKey ? toBase64(recipient.collectingKey) : null,
     opened: recipient.openedAt !== null,
     checkpoint: (await checkpointNow(visit.house.db)) ?? '',
   })

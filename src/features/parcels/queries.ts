@@ -1,7 +1,9 @@
-import { sql, type Insertable, type Updateable } from 'kysely'
+import { sql, type Insertable, type Selectable, type Updateable } from 'kysely'
 import { limits } from '#core/kit/limits'
 import type { Db, Tx } from '#edge/store/database'
 import type { Tables } from '#edge/store/tables'
+
+type ParcelRow = Selectable<Tables['parcels']>
 
 export const insertParcel = (tx: Tx, row: Insertable<Tables['parcels']>) =>
   tx.insertInto('parcels').values(row).returning('id').executeTakeFirstOrThrow()
@@ -96,6 +98,24 @@ export const senderLocks = (db: Db, parcelId: string) =>
     .where('destroyedAt', 'is', null)
     .select(['id', 'age'])
     .execute()
+
+/** Ids of the locks made at sealing, which the parcel's root names; destroyed ones too, later ones not. */
+export const sealedLockIds = async (
+  db: Db | Tx,
+  { id, sealedAt }: Pick<ParcelRow, 'id' | 'sealedAt'>,
+): Promise<string[]> => {
+  const rows = await db
+    .selectFrom('locks')
+    .where('parcelId', '=', id)
+    .where('createdAt', '=', sealedAt!)
+    .select('id')
+    .execute()
+  return rows.map((row) => row.id)
+}
+
+/** The public key of the device that signed a parcel. */
+export const signingKeyOf = (db: Db | Tx, { deviceId }: Pick<ParcelRow, 'deviceId'>) =>
+  db.selectFrom('devices').where('id', '=', deviceId).select('signingKey').executeTakeFirst()
 
 /** Destroys locks: the bytes go, the row stays for the record. Answers how many. */
 export const destroyLocks = async (tx: Tx, parcelId: string, now: Date, recipientId?: string): Promise<number> => {

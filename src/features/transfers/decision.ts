@@ -28,10 +28,7 @@ function joinMethod(all: MethodDecision[]): MethodDecision {
   const dues = new Map<string, Due[]>()
   for (const due of all.flatMap((each) => each.obligations)) dues.set(due.id, [...(dues.get(due.id) ?? []), due])
   const smallest = (id: string) =>
-    all
-      .map((each) => each.limits[id])
-      .filter((value) => value !== undefined)
-      .toSorted()[0]!
+    all.map((each) => each.limits[id]).reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a))!
   return {
     ...worst,
     obligations: [...dues.values()].map(joinDue),
@@ -112,6 +109,10 @@ export async function keepDecision(
 export const unmet = (method: MethodDecision): Due[] =>
   method.obligations.filter((due) => due.phase === 'before' && due.met !== true && due.certain)
 
+/** How a recipient is asked to handle what they get. (W11) */
+export const handlingWords =
+  'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.'
+
 /**
  * Takes the decision again before the first byte goes, with what was measured.
  *
@@ -134,7 +135,7 @@ export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, s
   const councilClass = transfer.facts['council-class']
   return ok({
     marking: typeof councilClass === 'string' ? councilClass.toUpperCase() : '',
-    handling: 'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.',
+    handling: handlingWords,
     parcelDays: Math.min(limits.parcelDaysMax, Number(method.limits.parcelDays ?? limits.parcelDaysMax)),
   })
 }
