@@ -221,6 +221,53 @@ export const problems = {
     next: 'Use post-quantum keys for every lock of a parcel, or for none.',
   },
 
+  // The command line
+  'server-unreachable': {
+    status: 503,
+    title: 'The server cannot be reached',
+    next: 'Check its address and your connection, then try again.',
+  },
+  'terms-differ': {
+    status: 422,
+    title: 'The purpose or limits you were shown are not those that were sealed',
+    next: 'Do not go on. Tell the sender, on a number you already know.',
+  },
+  'sender-signature-wrong': {
+    status: 422,
+    title: 'The signature of the sender’s device does not fit this parcel',
+    next: 'Do not go on. Tell the sender, on a number you already know.',
+  },
+  'source-refused': {
+    status: 422,
+    title: 'Something here cannot be sent',
+    next: 'Send plain files and folders: leave links, devices and pipes out.',
+  },
+  'file-there': {
+    status: 409,
+    title: 'There is something of this name already',
+    next: 'Choose another folder with --out. Nothing is ever overwritten.',
+  },
+  'recipient-unknown': {
+    status: 422,
+    title: 'This person is not in the directory',
+    next: 'Check the address, or say who it is: add --kind individual or --kind organisation, and --name.',
+  },
+  'question-open': {
+    status: 422,
+    title: 'A question has no answer yet',
+    next: 'Add the answers named. not-sure is always one.',
+  },
+  'collect-code-mailed': {
+    status: 202,
+    title: 'A code has been mailed',
+    next: 'Run the same command again with --code and the code.',
+  },
+  'collect-unconfirmed': {
+    status: 403,
+    title: 'Purpose, limits and handling have not been confirmed',
+    next: 'Read them, then run the same command again with --yes.',
+  },
+
   // Names of files in a parcel
   'file-name-absolute': {
     status: 422,

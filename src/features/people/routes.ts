@@ -5,7 +5,7 @@ import { recordEvent } from '#edge/keeper/record'
 import { holdMail, listMail } from '#edge/mail/outbox'
 import { inTransaction } from '#edge/store/database'
 import { base64Field, email, fields, id, line, optional } from '#edge/web/fields'
-import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
+import { action, raw, screen, type Route } from '#edge/web/route'
 import { fromBase64 } from '#core/kit/bytes'
 import { askCode, checkCode } from '#features/people/codes'
 import { signInLetter } from '#features/people/mails'
@@ -16,13 +16,12 @@ import {
   passkeysOf,
   revokeToken,
   saveDevice,
-  saveToken,
   staff,
   staffByEmail,
   staffById,
   tokensOf,
 } from '#features/people/queries'
-import { hashSecret, makeToken } from '#features/people/sessions'
+import { makeApiToken } from '#features/people/tokens'
 
 /** Only a path of this site may be returned to. */
 const nextPath = (next: unknown) => (typeof next === 'string' && /^\/(?![/\\])[\w/.-]*$/.test(next) ? next : '/')
@@ -132,30 +131,20 @@ const account = screen({
     }),
 })
 
-/** Makes a token for the command line: shown once, kept as its hash. */
-export async function makeApiToken(visit: Pick<Visit, 'house' | 'now'>, personId: string, label: string) {
-  const token = makeToken()
-  const expiresAt = new Date(visit.now.valueOf() + limits.apiTokenDays * 86_400_000)
-  return inTransaction(visit.house.db, async (tx) => {
-    const row = await saveToken(tx, { personId, label, tokenHash: hashSecret(token), expiresAt, createdAt: visit.now })
-    await recordEvent(tx, 'token-made', { person: personId, token: row.id })
-    return ok({ id: row.id, token, expiresAt })
-  })
-}
+const tokenFields = fields({ label: line('a name for the token', limits.nameCharacters) })
 
 const addToken = raw({
   method: 'POST',
   path: '/account/tokens',
   who: 'signed-in',
   summary: 'Make a token for the command line; it is shown once',
+  body: tokenFields,
   handle: async (visit, request, reply) => {
-    const label = String((request.body as { label?: unknown } | null)?.label ?? '').trim()
-    if (!label || label.length > limits.nameCharacters) {
-      return fail('form-incomplete', {
-        fields: { label: `Enter a name for the token, of ${limits.nameCharacters} characters or fewer` },
-      })
-    }
-    const made = await makeApiToken(visit, visit.actor.id, label)
+    const { label } = request.body as { label: string }
+    const { house, actor, now } = visit
+    const made = await inTransaction(house.db, async (tx) =>
+      ok(await makeApiToken(tx, { personId: actor.id, label, now })),
+    )
     return made.ok
       ? ok(reply.page('people/views/token', { title: 'Your new token', ...made.value, backUrl: '/account' }))
       : made

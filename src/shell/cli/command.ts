@@ -5,12 +5,20 @@ import type { Problem } from '#core/kit/outcome'
 /** Where a command reads and writes, so that tests can watch it. */
 export interface Io {
   /** Facts: what was asked for. */
-  out(text: string): void
+  out: (text: string) => void
   /** Everything else: progress and problems. */
-  err(text: string): void
-  isTerminal: boolean
+  err: (text: string) => void
+  /** Shows a line that the next one replaces; an empty one clears it. Absent where standard error is no terminal. */
+  status?: (line: string) => void
+  /** Asks the person, who sees what they type. Absent where there is nobody to ask. */
+  ask?: (question: string) => Promise<string>
+  /** Everything on standard input. */
+  input?: () => Promise<string>
   env: NodeJS.ProcessEnv
 }
+
+/** A command was called wrongly: its usage is shown and the exit code is 2. */
+export class CalledWrongly extends Error {}
 
 /** What a command is called with. */
 export interface Call {
@@ -29,13 +37,15 @@ export interface Command {
   run(call: Call): Promise<number>
 }
 
-/** Prints a problem as its title and what to do next, or as its JSON; answers exit code 1. */
-export function printProblem(problem: Problem, { io, json }: Pick<Call, 'io' | 'json'>): number {
-  const row = problems[problem.slug]
-  if (json) io.out(JSON.stringify({ problem: problem.slug, title: row.title, next: row.next, ...problem }))
-  else
-    io.err(
-      [`${row.title}.`, problem.detail, ...Object.values(problem.fields ?? {}), row.next].filter(Boolean).join('\n'),
-    )
+/** Prints a problem as its title and what to do next, or as its JSON with `more`; answers exit code 1. */
+export function printProblem(
+  problem: Problem,
+  { io, json }: Pick<Call, 'io' | 'json'>,
+  more: Record<string, string> = {},
+): number {
+  const { slug, ...rest } = problem
+  const { title, next } = problems[slug]
+  if (json) io.out(JSON.stringify({ problem: slug, title, next, ...rest, ...more }))
+  else io.err([`${title}.`, problem.detail, ...Object.values(problem.fields ?? {}), next].filter(Boolean).join('\n'))
   return 1
 }

@@ -1,9 +1,44 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { ok, type Outcome } from '#core/kit/outcome'
+import { fail, ok, orThrow, type Outcome } from '#core/kit/outcome'
+import { readConfig } from '#config'
 import type { Config } from '#edge/house'
 import { openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { findPostmaster } from '#edge/store/postmaster'
+import type { Call } from '#shell/cli/command'
+
+/**
+ * The settings of the installation that a command is about. Whether it is a demonstration, its data folder says.
+ *
+ * @returns the settings; or `setting-wrong`, also when nothing is installed there
+ */
+export function installedConfig({ values, io }: Pick<Call, 'values' | 'io'>): Outcome<Config> {
+  const data = values.data as string | undefined
+  const config = readConfig({ data, demonstration: values.demonstration === true }, io.env)
+  if (!config.ok) return config
+  const { dataFolder, databaseUrl } = config.value
+  if (existsSync(join(dataFolder, 'DEMONSTRATION')))
+    return readConfig({ data: dataFolder, demonstration: true }, io.env)
+  if (databaseUrl !== undefined || existsSync(join(dataFolder, 'postgres'))) return config
+  return fail('setting-wrong', {
+    detail: `There is no Safehand in ${dataFolder}. Make one with safehand init, or choose another with --data.`,
+  })
+}
+
+/** Does a command's work with the database of the installation it is about, and closes it whatever happens. */
+export async function withInstalled<T>(
+  call: Pick<Call, 'values' | 'io'>,
+  work: (store: Store, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = orThrow(installedConfig(call))
+  const { store, close } = orThrow(await openInstalled(config))
+  try {
+    return await work(store, config)
+  } finally {
+    await close()
+  }
+}
 
 /**
  * The database of an installation, for a command: the external one, the embedded one of a running server, or the

@@ -1,6 +1,8 @@
+import { createInterface } from 'node:readline/promises'
+import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { ProblemError } from '#core/kit/outcome'
-import { printProblem, type Command, type Io } from '#shell/cli/command'
+import { CalledWrongly, printProblem, type Command, type Io } from '#shell/cli/command'
 
 /** Every command, loaded only when it is called, so that `safehand verify` does not load a web server. */
 const commands: Record<string, () => Promise<Command>> = {
@@ -20,8 +22,19 @@ const commands: Record<string, () => Promise<Command>> = {
 const processIo: Io = {
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
-  isTerminal: process.stderr.isTTY,
+  ...(process.stderr.isTTY ? { status: (line) => void process.stderr.write(`\r\u001b[K${line}`) } : {}),
+  ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
+  input: () => text(process.stdin),
   env: process.env,
+}
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return (await lines.question(`${question} `)).trim()
+  } finally {
+    lines.close()
+  }
 }
 
 async function overview(io: Io): Promise<number> {
@@ -55,9 +68,15 @@ export async function runSafehand(args: string[], io: Io = processIo): Promise<n
     return await command.run({ values: values as never, positionals, json, io })
   } catch (error) {
     if (error instanceof ProblemError) return printProblem(error.problem, { io, json })
-    if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
+    const isUnparsed = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+    if (isUnparsed || error instanceof CalledWrongly) {
       io.err(`${error.message}\n\n${command.usage}`)
       return 2
+    }
+    // The disk is full, a folder may not be entered: the person can do something about it, and a stack is no help.
+    if (error instanceof Error && 'syscall' in error) {
+      io.err(`This could not be done: ${error.message}`)
+      return 1
     }
     throw error
   }

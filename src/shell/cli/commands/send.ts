@@ -1,0 +1,234 @@
+import { limits } from '#core/kit/limits'
+import { ProblemError } from '#core/kit/outcome'
+import { Api, serverAddress } from '#shell/cli/api'
+import { CalledWrongly, printProblem, type Call, type Command } from '#shell/cli/command'
+import { addRecipient, answerQuestions, chooseMethod, decisionOn, inWords, type Newcomer } from '#shell/cli/describing'
+import { enrolDevice } from '#shell/cli/device'
+import { sizeWords } from '#shell/cli/progress'
+import { sealAndSend } from '#shell/cli/sealing'
+import { sourcesOf } from '#shell/cli/sources'
+
+const usage = `safehand send PATH… --to EMAIL --purpose WORDS --reason REASON --class CLASS [options]
+
+  --to EMAIL             who it is for; several times for several people
+  --kind KIND            for somebody who is not in the directory: individual or organisation,
+    --name NAME            with their name,
+    --organisation NAME    their organisation's name,
+    --sector SECTOR        and what kind of organisation it is if that is new too, such as school or police
+  --purpose WORDS        why it is shared, in words that the recipient will read
+  --reason REASON        protect-someone, deliver-a-service, criminal-justice, legal-duty, statutory-return,
+                         answer-a-request or other
+  --class CLASS          how sensitive it is: public, controlled, restricted, published
+  --personal yes|no      whether it is about people who can be recognised
+  --urgency URGENCY      at-risk-now, today or no-rush (the default)
+    --could-happen WORDS   at risk now: what could happen if you wait,
+    --why-now WORDS        and why it cannot
+  --answer FACT=VALUE    the answer to any other question; not-sure is always one
+  --information WORDS    what kind of information it is, for the record (default: Files)
+  --limits WORDS         limits on its use
+  --case REF             your case reference
+  --message WORDS        a message that is sealed with the files
+  --confirm HOW:DETAIL   you have checked that the recipients are the right people and may have it.
+                         HOW: known, switchboard, directory, in-person or other; DETAIL: what you checked
+  --days N               for how long it can be collected (default ${limits.parcelDays}, at most ${limits.parcelDaysMax})
+  --method METHOD        managed_transfer (the default) or encrypted_email
+  --transfer ID          go on with a transfer that was begun
+  --server URL           or SAFEHAND_SERVER
+  --token TOKEN          or SAFEHAND_TOKEN, which other users of this machine cannot see
+
+Folders are sent with all that is in them. The seven words for each recipient are printed once and kept nowhere.
+Your device's keys are kept in ~/.config/safehand.
+Exit code 0: sent. 1: refused, something must be done first, or it failed. 2: called wrongly.`
+
+const text = { type: 'string' } as const
+
+/** `safehand send`: the same way as the pages, by the same API. */
+export const send: Command = {
+  summary: 'Decide, seal and send files and folders',
+  usage,
+  options: {
+    to: { type: 'string', multiple: true },
+    answer: { type: 'string', multiple: true },
+    kind: text,
+    name: text,
+    organisation: text,
+    sector: text,
+    purpose: text,
+    reason: text,
+    class: text,
+    personal: text,
+    urgency: text,
+    'could-happen': text,
+    'why-now': text,
+    information: text,
+    limits: text,
+    case: text,
+    message: text,
+    confirm: text,
+    days: text,
+    method: text,
+    transfer: text,
+    server: text,
+    token: text,
+  },
+  async run(call) {
+    const said = read(call)
+    const sources = await sourcesOf(call.positionals)
+    const sizeBytes = sources.reduce((total, source) => total + source.sizeBytes, 0)
+    const api = new Api({ server: said.server, token: said.token })
+    const device = await enrolDevice(api, call.io.env)
+    const transferId = said.transfer ?? (await api.post<{ id: string }>('/api/transfers', {})).id
+    try {
+      const decision = await describe(api, call, { said, transferId, sizeBytes })
+      const request = { transferId, sources, sizeBytes, availableDays: said.days, message: said.message }
+      const sent = await sealAndSend(api, call.io, device, request)
+      await report(api, call, { transferId, sizeBytes, decision, ...sent })
+      return 0
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error
+      const code = printProblem(error.problem, call, { transferId })
+      if (!call.json) call.io.err(`\nNothing has been sent. To go on with this transfer, add --transfer ${transferId}`)
+      return code
+    }
+  },
+}
+
+interface Said {
+  server: string
+  token: string
+  to: string[]
+  newcomer: Newcomer | undefined
+  answers: Map<string, string>
+  /** For the record; undefined leaves what a transfer that was begun says already. */
+  details: Record<string, string> | undefined
+  confirm: string | undefined
+  method: string
+  message: string | undefined
+  days: number
+  transfer: string | undefined
+}
+
+/** What was said on the command line. @throws CalledWrongly */
+function read({ values, positionals, io }: Call): Said {
+  const given = values as Record<string, string | undefined>
+  const server = given.server ?? io.env.SAFEHAND_SERVER
+  const token = given.token ?? io.env.SAFEHAND_TOKEN
+  const to = (values.to ?? []) as string[]
+  if (positionals.length === 0) throw new CalledWrongly('Name the files or folders to send.')
+  if (!server) throw new CalledWrongly('Say which server: --server URL, or SAFEHAND_SERVER.')
+  if (!token) throw new CalledWrongly('A token is needed: --token, or SAFEHAND_TOKEN. Make one on your account’s page.')
+  if (to.length === 0 && !given.transfer) throw new CalledWrongly('Say who it is for: --to EMAIL.')
+  if (!given.purpose && !given.transfer) throw new CalledWrongly('Say why it is shared: --purpose WORDS.')
+  if (given.transfer && !/^[0-9a-f-]{36}$/.test(given.transfer))
+    throw new CalledWrongly('--transfer takes the id of a transfer.')
+  const days = Number(given.days ?? limits.parcelDays)
+  if (!Number.isInteger(days) || days < 1 || days > limits.parcelDaysMax)
+    throw new CalledWrongly(`--days takes a number from 1 to ${limits.parcelDaysMax}.`)
+  return {
+    server: serverAddress(server),
+    token,
+    to,
+    newcomer: newcomerOf(given),
+    answers: answersOf(given, (values.answer ?? []) as string[]),
+    details: given.purpose
+      ? {
+          purposeWords: given.purpose,
+          informationWords: given.information ?? 'Files',
+          ...(given.limits ? { limitsWords: given.limits } : {}),
+          ...(given.case ? { caseReference: given.case } : {}),
+        }
+      : undefined,
+    confirm: given.confirm,
+    method: given.method ?? 'managed_transfer',
+    message: given.message,
+    days,
+    transfer: given.transfer,
+  }
+}
+
+function newcomerOf({ kind, name, organisation, sector }: Record<string, string | undefined>): Newcomer | undefined {
+  if (kind === undefined && name === undefined) return undefined
+  if ((kind !== 'individual' && kind !== 'organisation') || !name) {
+    throw new CalledWrongly('For somebody new, say --kind individual or --kind organisation, and --name NAME.')
+  }
+  return { kind, fullName: name, ...(organisation ? { organisation } : {}), ...(sector ? { sector } : {}) }
+}
+
+/** Facts by name: those with an option of their own, and any other by --answer. */
+function answersOf(given: Record<string, string | undefined>, answers: string[]): Map<string, string> {
+  const others = answers.map((each) => {
+    const [, fact, value] = /^([a-z-]+)=(.+)$/.exec(each) ?? []
+    if (!fact || !value) throw new CalledWrongly(`--answer takes FACT=VALUE, not ${each}.`)
+    return [fact, value] as const
+  })
+  const own = [
+    ['purpose', given.reason],
+    ['council-class', given.class],
+    ['personal', given.personal],
+    ['urgency', given.urgency ?? 'no-rush'],
+    ['artefact', 'file'],
+    ['could-happen', given['could-happen']],
+    ['why-now', given['why-now']],
+  ] as const
+  return new Map([...own.flatMap(([fact, value]) => (value === undefined ? [] : [[fact, value] as const])), ...others])
+}
+
+/** Says who, what and why, takes the decision, chooses the method and clears what is to be done first. */
+async function describe(
+  api: Api,
+  { io, json }: Call,
+  { said, transferId, sizeBytes }: { said: Said; transferId: string; sizeBytes: number },
+) {
+  for (const email of said.to) await addRecipient(api, transferId, email, said.newcomer)
+  const details = said.details ?? (await detailsOf(api, transferId))
+  const { next } = await api.post<{ next: string }>(`/api/transfers/${transferId}/details`, details)
+  await answerQuestions(api, io, { answers: said.answers, sizeBytes, next })
+  const decision = await decisionOn(api, transferId, said.method)
+  if (!json) io.out(inWords(decision.says))
+  await chooseMethod(api, transferId, said.method, said.confirm)
+  return decision.says
+}
+
+/** What a transfer that was begun says already for the record. */
+async function detailsOf(api: Api, transferId: string): Promise<Record<string, string>> {
+  const { transfer } = await api.get<{ transfer: Record<string, string | null> }>(`/api/transfers/${transferId}`)
+  if (!transfer.purposeWords) throw new CalledWrongly('Say why it is shared: --purpose WORDS.')
+  const names = ['purposeWords', 'informationWords', 'limitsWords', 'caseReference']
+  return Object.fromEntries([
+    ['informationWords', 'Files'],
+    ...names.flatMap((name) => (transfer[name] ? [[name, transfer[name]]] : [])),
+  ])
+}
+
+type Sent = Awaited<ReturnType<typeof sealAndSend>> & { transferId: string; sizeBytes: number; decision: unknown }
+
+/** Reference, address, and the words with how to tell them. */
+async function report(
+  api: Api,
+  { io, json }: Call,
+  { transferId, sizeBytes, decision, phrases, keys }: Sent,
+): Promise<void> {
+  type Page = {
+    transfer: { reference: string; expiresAt: string }
+    recipients: { id: string; email: string; telephone: string | null }[]
+  }
+  const { transfer, recipients } = await api.get<Page>(`/api/transfers/${transferId}`)
+  const { reference, expiresAt } = transfer
+  const url = `${api.server}/transfers/${transferId}`
+  const told = phrases.map((each) => {
+    const recipient = recipients.find(({ id }) => id === each.recipientId)
+    return { ...each, email: recipient?.email, telephone: recipient?.telephone ?? null }
+  })
+  if (json)
+    return io.out(JSON.stringify({ reference, transferId, url, expiresAt, sizeBytes, decision, phrases: told, keys }))
+  io.out(`\nSent: ${reference}, ${sizeWords(sizeBytes)}, to be collected by ${expiresAt.slice(0, 10)}\n${url}`)
+  for (const { name, fingerprint } of keys) io.out(`Locked to a key: ${name}, fingerprint ${fingerprint}`)
+  for (const { name, phrase, telephone } of told) {
+    io.out(`\nSeven words for ${name}:\n\n    ${phrase}\n`)
+    io.out(
+      `Tell them when they have proved their mailbox; you get an email then. By telephone${telephone ? ` (${telephone})` : ''}, in person,`,
+    )
+    io.out('by text from a work phone or by letter; never by email. Then record it on the transfer’s page.')
+  }
+  if (told.length > 0) io.out('These words are shown once and kept nowhere.')
+}

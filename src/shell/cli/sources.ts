@@ -1,0 +1,91 @@
+import { constants } from 'node:fs'
+import { lstat, open, readdir, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { limits } from '#core/kit/limits'
+import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
+import { checkPaths } from '#core/seal/entry-names'
+import type { SealSource } from '#core/seal/tar-index'
+
+/** A file or folder to be sealed, and where it is on this machine. */
+export interface LocalSource extends SealSource {
+  localPath: string
+}
+
+const readBytes = 1024 * 1024
+
+/**
+ * The files and folders of some paths, each under its own last name, with all that is in them, in order of name.
+ *
+ * @throws ProblemError for what cannot be read (`file-unreadable`), is neither file nor folder (`source-refused`), or
+ *   has a name that a parcel cannot hold; nothing has been sent then
+ */
+export async function sourcesOf(paths: readonly string[]): Promise<LocalSource[]> {
+  const sources: LocalSource[] = []
+  for (const path of paths) {
+    for await (const source of walk(resolve(path), basename(resolve(path)))) {
+      sources.push(source)
+      if (sources.length > limits.parcelEntriesMax) orThrow(fail('parcel-too-many-files'))
+    }
+  }
+  const named = checkPaths(sources)
+  if (!named.ok) throw new ProblemError(withName(named.problem, sources))
+  if (!sources.some(({ type }) => type === 'file')) orThrow(fail('parcel-empty'))
+  return sources
+}
+
+/** The same problem, which names a file by its place in the list, with its name: here it is the reader's own. */
+export function withName(problem: Problem, sources: readonly LocalSource[]): Problem {
+  const place = /^It is number (\d+) in the list of files\.$/.exec(problem.detail ?? '')?.[1]
+  return place === undefined ? problem : { ...problem, detail: `It is ${sources[Number(place) - 1]!.localPath}` }
+}
+
+async function* walk(localPath: string, path: string): AsyncGenerator<LocalSource> {
+  const found = await reading(localPath, lstat(localPath))
+  if (path.includes('\uFFFD')) orThrow(fail('file-name-malformed', { detail: `It is ${localPath}` }))
+  const measured = { localPath, path, modifiedAtMs: found.mtimeMs }
+  if (found.isFile())
+    yield {
+      ...measured,
+      type: 'file',
+      sizeBytes: found.size,
+      read: () => read(localPath),
+      measure: () => measure(localPath),
+    }
+  else if (found.isDirectory()) {
+    yield { ...measured, type: 'folder', sizeBytes: 0, read: () => read(localPath) }
+    for (const name of (await reading(localPath, readdir(localPath))).toSorted())
+      yield* walk(join(localPath, name), `${path}/${name}`)
+  } else {
+    const what = found.isSymbolicLink()
+      ? 'a link, and what it points to might not be meant'
+      : 'neither a file nor a folder'
+    orThrow(fail('source-refused', { detail: `${localPath} is ${what}.` }))
+  }
+}
+
+/** A file that has gone, or a link put in its place since it was looked at, is a file that changed. */
+async function* read(localPath: string): AsyncGenerator<Uint8Array> {
+  const file = await open(localPath, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ELOOP') throw error
+      throw new DOMException(error.message, 'NotReadableError')
+    },
+  )
+  yield* file.createReadStream({ highWaterMark: readBytes })
+}
+
+async function measure(localPath: string) {
+  const { size, mtimeMs } = await stat(localPath)
+  return { sizeBytes: size, modifiedAtMs: mtimeMs }
+}
+
+async function reading<T>(localPath: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    const why = code === 'ENOENT' ? 'There is no such file or folder' : code === 'EACCES' ? 'You may not read it' : code
+    throw new ProblemError({ slug: 'file-unreadable', detail: `${localPath}: ${why}.` })
+  }
+}
