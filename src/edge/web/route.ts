@@ -122,6 +122,10 @@ export const raw = (route: Omit<Raw, 'kind'>): Raw => ({ kind: 'raw', ...route }
 /** Where a page or a form is under the API. */
 export const apiPath = (path: string): string => (path === '/' ? '/api/home' : `/api${path}`)
 
+/** Where a raw route is: where it says, and under the API too unless it is there already or serves the register's files. */
+export const rawPaths = (path: string): string[] =>
+  path.startsWith('/api/') || path.startsWith('/register/') ? [path] : [path, apiPath(path)]
+
 /** What a feature shows on a transfer's page: a view with its model, or nothing. */
 export interface Panel {
   /** The template, such as `parcels/views/panel`. */

@@ -60,19 +60,17 @@ const list = screen({
 })
 
 // Names are searched for by POST: an address is kept in histories and logs, and holds no personal data.
-const search = ['/organisations/search', '/api/organisations/search'].map((path) =>
-  raw({
-    method: 'POST',
-    path,
-    who: 'signed-in',
-    summary: 'Find people, teams and organisations',
-    body: fields({ words: Type.String({ title: 'what to search for', maxLength: limits.lineCharacters }) }),
-    handle: async (visit, request, reply) => {
-      const { words } = request.body as { words: string }
-      return ok(reply.page('organisations/views/list', await listModel(visit, words.trim())))
-    },
-  }),
-)
+const search = raw({
+  method: 'POST',
+  path: '/organisations/search',
+  who: 'signed-in',
+  summary: 'Find people, teams and organisations',
+  body: fields({ words: Type.String({ title: 'what to search for', maxLength: limits.lineCharacters }) }),
+  handle: async (visit, request, reply) => {
+    const { words } = request.body as { words: string }
+    return ok(reply.page('organisations/views/list', await listModel(visit, words.trim())))
+  },
+})
 
 const show = screen({
   path: '/organisations/:organisation',
@@ -370,7 +368,7 @@ const staffEdit = action({
 
 export const routes: Route[] = [
   list,
-  ...search,
+  search,
   newPage,
   add,
   show,

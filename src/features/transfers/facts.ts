@@ -3,6 +3,7 @@ import type { House } from '#edge/house'
 import type { Db, Tx } from '#edge/store/database'
 import { agreementInForce } from '#features/agreements/agreements'
 import { adviceFacts, certificationOf, exceptionsOf, grantInForce } from '#features/approvals/approvals'
+import { dayOf } from '#features/organisations/calendar'
 import { isCjsmAddress, isInternalAddress, liveMailboxCheck, ownOrganisation } from '#features/organisations/directory'
 import {
   confirmationsOf,
@@ -39,7 +40,7 @@ async function recipientFacts(
   const isInside = organisation?.isOwn ?? false
   const purpose = transfer.facts.purpose
   const councilClass = transfer.facts['council-class']
-  const day = house.now().toISOString().slice(0, 10)
+  const day = dayOf(house.now())
   const agreement =
     organisation && !isInside && typeof purpose === 'string'
       ? (await agreementInForce(db, { organisationIds: [organisation.id], purpose, day }))
@@ -81,7 +82,7 @@ async function recipientFacts(
  */
 export async function factsOf(db: Db | Tx, house: House, transfer: TransferRow, sizeBytes?: number): Promise<Facts[]> {
   const sender = await personDetails(db, transfer.senderId)
-  const day = house.now().toISOString().slice(0, 10)
+  const day = dayOf(house.now())
   const grant = await grantInForce(db, {
     method: 'managed_transfer',
     personId: transfer.senderId,

@@ -69,3 +69,20 @@ export async function openGates(house: House, transfer: TransferRow): Promise<Ou
   }
   return ok(gates)
 }
+
+/** Methods Safehand carries itself; every other is carried out by a person, who records it. */
+const carried = ['managed_transfer', 'encrypted_email']
+
+/**
+ * Where a sender goes on: the next thing to be done before sending, then the sending itself; the decision when no way
+ * has been chosen yet. What a form of its own asks for is not asked before.
+ */
+export async function onward(house: House, transfer: TransferRow): Promise<Outcome<string>> {
+  const at = `/transfers/${transfer.id}`
+  if (!transfer.method || transfer.state !== 'ready') return ok(`${at}/decision`)
+  const isCarried = carried.includes(transfer.method)
+  const gates = await openGates(house, transfer)
+  if (!gates.ok) return gates
+  const first = gates.value.find((gate) => isCarried || (gate.id !== 'details' && gate.id !== 'recipient'))
+  return ok(first?.url ?? (isCarried ? `${at}/seal` : `${at}/sent/${transfer.method}`))
+}

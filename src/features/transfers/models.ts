@@ -24,9 +24,8 @@ import { eventWords, methodWords, stateWords } from '#features/transfers/words'
 type Modelled = Promise<Outcome<{ title: string } & Record<string, unknown>>>
 
 /** Who is it for: people she lately sent to, what a search found, and kinds of people. */
-export async function whoModel(visit: Visit, transfer: TransferRow): Modelled {
-  const { house, actor, query } = visit
-  const search = (query.q ?? '').trim().slice(0, limits.nameCharacters)
+export async function whoModel(visit: Visit, transfer: TransferRow, search = ''): Modelled {
+  const { house, actor } = visit
   const found = search ? await searchDirectory(house.db, { words: search, limit: limits.directoryResults }) : []
   const recent = search ? [] : (await recentPeople(house.db, actor.id)).map((person) => ({ ...person, kind: 'person' }))
   return ok({

@@ -88,7 +88,7 @@ export function answerOf(policy: Policy, id: string, fact: Fact, transfer: Trans
   const value = transfer.facts[id] as FactValue | undefined
   if (value === undefined) return undefined
   if (fact.type === 'yes-no') return value ? 'yes' : 'no'
-  if (fact.type !== 'quantity') return String(value)
+  if (fact.type !== 'quantity') return value as string
   const size = typeof value === 'number' ? value : (value as { atLeast?: number }).atLeast
   return bandsOf(policy, id).find(
     (band) => size! >= band.atLeast && (band.atMost === undefined || size! <= band.atMost),

@@ -5,11 +5,12 @@ import type { Policy } from '#core/policy/stack'
 import { recordEvent } from '#edge/keeper/record'
 import { inTransaction, type Tx } from '#edge/store/database'
 import { choice, email, fields, line, optional, telephone, text, yesNo } from '#edge/web/fields'
-import { action, screen, type Route, type Visit } from '#edge/web/route'
+import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
 import { askAdvice, certifyEmergency } from '#features/approvals/approvals'
 import { addContact, organisationOfAddress, saveOrganisation, searchDirectory } from '#features/organisations/directory'
 import { sectors } from '#features/organisations/words'
 import { keepDecision } from '#features/transfers/decision'
+import { onward } from '#features/transfers/gates'
 import {
   agreementModel,
   askModel,
@@ -79,6 +80,8 @@ export function change(
     if (next.value.endsWith('/decision')) {
       const kept = await keepDecision(tx, house, fresh)
       if (!kept.ok) return kept
+      const on = await onward({ ...house, db: tx }, fresh)
+      return on.ok ? ok({ next: on.value }) : on
     }
     return ok({ next: next.value })
   })
@@ -105,7 +108,22 @@ const start = action({
   then: (made) => `/transfers/${made.id}/who`,
 })
 
-const whoPage = page('/who', 'Who is it for?', 'who', whoModel)
+const whoPage = page('/who', 'Who is it for?', 'who', (visit, transfer) => whoModel(visit, transfer))
+
+// By POST, so that no name stands in an address or a log.
+const searchWho = raw({
+  method: 'POST',
+  path: at('/who/search'),
+  who: 'signed-in',
+  summary: 'Find someone in the directory',
+  body: fields({ q: optional(line('a name', limits.nameCharacters)) }),
+  handle: async (visit, request, reply) => {
+    const transfer = await transferOf(visit)
+    if (!transfer.ok) return transfer
+    const model = await whoModel(visit, transfer.value, (request.body as { q?: string }).q)
+    return model.ok ? ok(reply.page('transfers/views/who', { transfer: transfer.value, ...model.value })) : model
+  },
+})
 
 /** Adds someone from the directory as a recipient. */
 async function addFromDirectory(
@@ -140,7 +158,7 @@ async function addFromDirectory(
     : person?.isOwn || team?.isOwn
       ? 'colleague'
       : 'organisation'
-  await updateTransfer(tx, transfer.id, { recipientKind })
+  await updateTransfer(tx, transfer.id, { recipientKind, ...unchosen })
   return ok()
 }
 
@@ -212,7 +230,10 @@ const someone = action({
           { transfer: transfer.id, recipient: added.id },
           { transferId: transfer.id },
         )
-        await updateTransfer(tx, transfer.id, { recipientKind: 'individual' })
+        await updateTransfer(tx, transfer.id, {
+          recipientKind: 'individual',
+          ...(transfer.recipientKind === 'individual' ? {} : unchosen),
+        })
         return ok()
       }
       const by = { byId: visit.actor.id, now: visit.now }
@@ -260,6 +281,9 @@ async function searchDirectoryOrganisations(db: Parameters<typeof searchDirector
     .execute()
 }
 
+/** A changed fact undoes the choice of a method: she sees the new decision first. */
+const unchosen = { method: null, state: 'draft' }
+
 /** The questions' routes, whose fields are the vocabulary's own facts. */
 function askRoutes(policy: Policy): Route[] {
   const answers: TProperties = Object.fromEntries(
@@ -297,7 +321,7 @@ function askRoutes(policy: Policy): Route[] {
             given[name] ? [[name, given[name]]] : [],
           ),
         )
-        await updateTransfer(tx, transfer.id, { facts: JSON.stringify(facts), notSure: unsure, ...words })
+        await updateTransfer(tx, transfer.id, { facts: JSON.stringify(facts), notSure: unsure, ...words, ...unchosen })
         await recordEvent(
           tx,
           'facts-given',
@@ -371,7 +395,7 @@ const details = action({
       })
       return ok()
     }),
-  then: (_result, visit) => `/transfers/${visit.params.transfer}/decision`,
+  then: toNext,
 })
 
 const howConfirmed = ['known', 'switchboard', 'directory', 'in-person', 'other'] as const
@@ -423,7 +447,7 @@ const confirm = action({
       )
       return ok()
     }),
-  then: (_result, visit) => `/transfers/${visit.params.transfer}/decision`,
+  then: toNext,
 })
 
 const removeRecipient = action({
@@ -486,16 +510,13 @@ const advice = action({
   then: (_result, visit) => `/transfers/${visit.params.transfer}`,
 })
 
-/** Methods Safehand carries itself; every other is carried out by a person, who records it. */
-export const carried = ['managed_transfer', 'encrypted_email']
-
 const chooseMethod = action({
   path: at('/method'),
   who: 'signed-in',
   summary: 'Choose how to send it',
   fields: fields({ method: line('a method', limits.nameCharacters) }),
-  run: async (visit, { method }) => {
-    const done = await change(visit, async (tx, transfer) => {
+  run: (visit, { method }) =>
+    change(visit, async (tx, transfer) => {
       const kept = await keepDecision(tx, visit.house, transfer)
       if (!kept.ok) return kept
       const outcome = kept.value.decision.methods[method]?.outcome
@@ -503,11 +524,8 @@ const chooseMethod = action({
       await updateTransfer(tx, transfer.id, { method, state: 'ready' })
       await recordEvent(tx, 'method-chosen', { transfer: transfer.id, method }, { transferId: transfer.id })
       return ok()
-    })
-    return done.ok ? ok({ method }) : done
-  },
-  then: ({ method }, visit) =>
-    `/transfers/${visit.params.transfer}/${carried.includes(method) ? 'before' : `sent/${method}`}`,
+    }),
+  then: toNext,
 })
 
 const stop = action({
@@ -556,19 +574,12 @@ export const transferPage = screen({
   },
 })
 
-const beforePage = page('/before', 'What is left to do before sending', 'before', async (visit, transfer) => {
-  const { openGates } = await import('#features/transfers/gates')
-  const gates = await openGates(visit.house, transfer)
-  return gates.ok
-    ? ok({ title: 'Before you send', gates: gates.value, backUrl: `/transfers/${transfer.id}/decision` })
-    : gates
-})
-
 const agreementPage = page('/agreement', 'The agreement that covers this', 'agreement', agreementModel)
 
 export const routes = (policy: Policy): Route[] => [
   start,
   whoPage,
+  searchWho,
   chooseWho,
   someonePage,
   someone,
@@ -586,6 +597,5 @@ export const routes = (policy: Policy): Route[] => [
   chooseMethod,
   stop,
   recordPage,
-  beforePage,
   agreementPage,
 ]

@@ -8,7 +8,7 @@ import type { Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
-import { apiPath, type Action, type Model, type Raw, type Route, type Screen, type Visit } from '#edge/web/route'
+import { apiPath, rawPaths, type Action, type Model, type Raw, type Route, type Screen, type Visit } from '#edge/web/route'
 import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
 import { makeRenderer } from '#shell/web/pages'
 import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
@@ -175,20 +175,23 @@ export async function buildApp(
   }
 
   function mountRaw(route: Raw): void {
-    app.route({
+    const options = {
       method: route.method,
-      url: route.path,
       bodyLimit: route.streamBytes ?? route.bodyBytes ?? limits.formBytes,
       handler: guarded(route, async (visit, request, reply) => {
         if (route.body) {
-          const body = check(route.body, request.body ?? {})
+          const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+          const given = request.body ?? {}
+          const body = check(route.body, isForm ? fromForm(route.body, given as Record<string, unknown>) : given)
           if (!body.ok) return answer(request, reply, body.problem)
+          request.body = body.value
         }
         const result = await route.handle(visit, request, reply)
         if (!result.ok) return answer(request, reply, result.problem)
         return reply.sent ? reply : (result.value ?? reply.status(204).send())
       }),
-    })
+    }
+    for (const url of rawPaths(route.path)) app.route({ ...options, url })
   }
 
   for (const route of routes) {

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import { problems } from '#core/kit/problems'
-import { apiPath, type Route, type Who } from '#edge/web/route'
+import { apiPath, rawPaths, type Route, type Who } from '#edge/web/route'
 
 const whoWords = (who: Who) => (typeof who === 'string' ? who : `roles: ${who.join(', ')}`)
 
@@ -11,7 +11,7 @@ export function openapi(routes: readonly Route[], publicUrl: string, version: st
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
     if (route.kind !== 'raw' && route.pageOnly) continue
-    const path = (route.kind === 'raw' ? route.path : apiPath(route.path)).replace(/:(\w+)/g, '{$1}')
+    const path = (route.kind === 'raw' ? rawPaths(route.path).at(-1)! : apiPath(route.path)).replace(/:(\w+)/g, '{$1}')
     if (!path.startsWith('/api')) continue
     const method = route.kind === 'screen' ? 'get' : route.kind === 'action' ? 'post' : route.method.toLowerCase()
     const body: TSchema | undefined =

@@ -5,7 +5,7 @@ declare module 'fastify' {
   interface FastifyReply {
     /** Allows this page's own inline script and style, and no other. */
     nonce: string
-    /** Set by pages that seal or open: they may compile WebAssembly and start workers. */
+    /** Set by pages that seal or open: the service worker's downloads begin in a frame of theirs. */
     seals: boolean
   }
 }
@@ -21,8 +21,10 @@ export function securityHeaders(app: FastifyInstance, secure: boolean): void {
   app.addHook('onRequest', async (_request, reply) => {
     reply.nonce = randomBytes(16).toString('base64')
   })
-  app.addHook('onSend', async (_request, reply) => {
-    const script = `'self' 'nonce-${reply.nonce}'${reply.seals ? " 'wasm-unsafe-eval'" : ''}`
+  app.addHook('onSend', async (request, reply) => {
+    // Sealing and opening happen in workers, which go by the policy their own script came with.
+    const isWorker = /^\/assets\/[0-9a-f]+\/[a-z]+-worker\.js$/.test(request.url)
+    const script = `'self' ${isWorker ? "'wasm-unsafe-eval'" : `'nonce-${reply.nonce}'`}`
     void reply.headers({
       'content-security-policy': [
         "default-src 'none'",
@@ -32,6 +34,7 @@ export function securityHeaders(app: FastifyInstance, secure: boolean): void {
         "font-src 'self'",
         "connect-src 'self'",
         "worker-src 'self'",
+        ...(reply.seals ? ["frame-src 'self'"] : []),
         "manifest-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
