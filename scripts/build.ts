@@ -1,7 +1,7 @@
 /** Makes what the browser is given: the islands and the style sheet, in `dist/assets`. Quick when nothing changed. */
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
 import { compile } from 'sass'
 
 const root = join(import.meta.dirname, '..')
@@ -27,19 +27,21 @@ export async function buildAssets(): Promise<void> {
     statSync(import.meta.filename).mtimeMs,
   )
   if ((statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0) > sources) return
-  const entries = readdirSync(islands).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
-  await build({
-    entryPoints: entries.map((name) => join(islands, name)),
+  const entries = readdirSync(islands).filter((name) => name.endsWith('.ts') && !/\.(test|d)\.ts$/.test(name))
+  const isWorker = (name: string) => name.endsWith('-worker.ts')
+  const common: BuildOptions = {
     bundle: true,
-    splitting: true,
-    format: 'esm',
     target: 'es2023',
     minify: true,
     outdir: out,
-    chunkNames: 'part-[hash]',
     alias: { '#core': join(root, 'src/core'), '#shell': join(root, 'src/shell') },
     logLevel: 'warning',
-  })
+  }
+  const pages = entries.filter((name) => !isWorker(name)).map((name) => join(islands, name))
+  await build({ ...common, entryPoints: pages, splitting: true, format: 'esm', chunkNames: 'part-[hash]' })
+  // Each worker is one file: a service worker may import nothing while it runs.
+  const workers = entries.filter(isWorker).map((name) => join(islands, name))
+  await build({ ...common, entryPoints: workers, format: 'iife' })
   const css = compile(join(root, 'src/shell/web/layouts/safehand.scss'), {
     style: 'compressed',
     quietDeps: true,

@@ -1,0 +1,79 @@
+/** Opens a parcel beside the recipient's page. Keys and opened files live here and end with the page. */
+import { limits } from '#core/kit/limits'
+import { piecesOf } from '#core/seal/flow'
+import { type OpenedEntry } from '#core/seal/tar-index'
+import { wholeBlob } from '#shell/islands/shared/blobs'
+import { confirm, open, saidOfError, savingOf, type Inside, type Opened, type OpenOrder } from '#shell/islands/shared/opening'
+import { saidOf, type Said } from '#shell/islands/shared/server'
+
+export type OpenAsk =
+  | { kind: 'open'; order: OpenOrder }
+  /** `to` is where the person chose to save it; without one the answer brings the bytes. */
+  | { kind: 'save'; path: string | null; to?: FileSystemFileHandle }
+
+export type OpenNews =
+  | { kind: 'opened'; inside: Inside; isHeld: boolean }
+  | { kind: 'progress'; doneBytes: number; totalBytes: number }
+  | { kind: 'waiting'; isWaiting: boolean }
+  | { kind: 'ready' }
+  | { kind: 'bytes'; name: string; blob: Blob }
+  | { kind: 'saved' }
+  | { kind: 'confirmed' }
+  | { kind: 'refused'; said: Said }
+
+const tell = (news: OpenNews) => postMessage(news)
+const onWaiting = (isWaiting: boolean) => tell({ kind: 'waiting', isWaiting })
+const onBytes = (doneBytes: number, totalBytes: number) => tell({ kind: 'progress', doneBytes, totalBytes })
+
+let opened: Opened | undefined
+/** Of small parcels: every file, whole and checked, before any of them is offered. */
+const held = new Map<string, Blob>()
+let isConfirmed = false
+
+async function begin(order: OpenOrder): Promise<void> {
+  const outcome = await open(order, onWaiting)
+  if (!outcome.ok) return tell({ kind: 'refused', said: saidOf(outcome.problem) })
+  opened = outcome.value
+  const isHeld = order.parcel.contentSizeBytes <= limits.openInMemoryBytes
+  tell({ kind: 'opened', inside: opened.inside, isHeld })
+  if (isHeld) await hold(opened)
+  tell({ kind: 'ready' })
+}
+
+async function hold({ parcel, inside }: Opened): Promise<void> {
+  const totalBytes = inside.entries.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+  let doneBytes = 0
+  for await (const { path, type, sizeBytes, bytes } of parcel.entries()) {
+    if (type === 'folder') continue
+    held.set(path, await wholeBlob(bytes))
+    doneBytes += sizeBytes
+    onBytes(doneBytes, totalBytes)
+  }
+}
+
+/** The held files as if they were opened again. */
+async function* heldEntries({ parcel }: Opened): AsyncGenerator<OpenedEntry> {
+  for (const entry of parcel.manifest.index) yield { ...entry, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
+}
+
+async function save(from: Opened, path: string | null, to?: FileSystemFileHandle): Promise<void> {
+  const known = path === null ? undefined : held.get(path)
+  const { name, stream } = savingOf(from, path, onBytes, held.size > 0 ? heldEntries(from) : undefined)
+  // An error on the way aborts the writing: what is there then is never put in the file's place.
+  if (to) await (known ? known.stream() : stream).pipeTo(await to.createWritable())
+  else tell({ kind: 'bytes', name, blob: known ?? (await wholeBlob(stream)) })
+  tell({ kind: 'saved' })
+  if (isConfirmed || !from.parcel.isWhole()) return
+  await confirm(from, onWaiting)
+  isConfirmed = true
+  tell({ kind: 'confirmed' })
+}
+
+addEventListener('message', ({ data }: MessageEvent<OpenAsk>) => {
+  const work = data.kind === 'open' ? begin(data.order) : save(opened!, data.path, data.to)
+  work.catch((error: unknown) => {
+    const said = saidOfError(error)
+    tell({ kind: 'refused', said: said ?? saidOf({ slug: 'unavailable' }) })
+    if (!said) throw error
+  })
+})

@@ -1,0 +1,82 @@
+import { problems, type ProblemSlug } from '#core/kit/problems'
+import type { Problem } from '#core/kit/outcome'
+
+/** A problem as a page shows it: the words of the server's answer, or of our own table. */
+export interface Said {
+  slug: string
+  title: string
+  next: string
+  detail?: string
+  clause?: string
+  fields?: Record<string, string>
+}
+
+/** Thrown when the server has understood and says no: asking again would not help. */
+export class Refused extends Error {
+  readonly said: Said
+  constructor(said: Said) {
+    super(said.title)
+    this.said = said
+  }
+}
+
+/** What we say of a problem that was found here. */
+export const saidOf = ({ slug, ...more }: Problem): Said => ({ slug, ...problems[slug], ...more })
+
+const waitsMs = [1_000, 2_000, 4_000, 8_000, 10_000]
+/** An answer that has not begun by then will not come: the connection is dead without knowing it. */
+const patienceMs = 120_000
+
+/** Told whenever waiting for the connection begins and ends. */
+export type OnWaiting = (isWaiting: boolean) => void
+
+/**
+ * Asks until there is an answer: a lost network, a restarting server and a sleeping laptop are waited for, for ever.
+ *
+ * @throws Refused when the answer is a problem of our own making
+ */
+export async function untilAnswered(ask: (signal: AbortSignal) => Promise<Response>, onWaiting: OnWaiting = () => {}): Promise<Response> {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
+    if (answer && answer.status < 500 && answer.status !== 408) {
+      if (tries > 0) onWaiting(false)
+      if (answer.ok) return answer
+      throw new Refused(await saidBy(answer))
+    }
+    onWaiting(true)
+    await pause(waitsMs[Math.min(tries, waitsMs.length - 1)]!)
+  }
+}
+
+/** The ways in which `fetch` says that nothing was reached; anything else is our own mistake. */
+function outOfReach(error: unknown): undefined {
+  if (error instanceof TypeError) return undefined
+  if (error instanceof DOMException && ['TimeoutError', 'AbortError', 'NetworkError'].includes(error.name)) return undefined
+  throw error
+}
+
+/** Waits, but no longer than until the network is back. */
+const pause = (waitMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      removeEventListener('online', done)
+      resolve()
+    }
+    const timer = setTimeout(done, waitMs)
+    addEventListener('online', done)
+  })
+
+/** The problem in an answer that is not a success. */
+export async function saidBy(answer: Response): Promise<Said> {
+  const body = (await answer.json().catch(() => null)) as Partial<Said> & { type?: string }
+  const slug = (body?.type?.split('/').pop() ?? 'unavailable') as ProblemSlug
+  const row = problems[slug] ?? problems.unavailable
+  const { detail, clause, fields } = body ?? {}
+  const said: Said = { slug, title: body?.title ?? row.title, next: body?.next ?? row.next }
+  return { ...said, ...(detail && detail !== said.next ? { detail } : {}), ...(clause ? { clause } : {}), ...(fields ? { fields } : {}) }
+}
+
+/** A request with a JSON body, for `untilAnswered`. */
+export const jsonTo = (url: string, body: unknown) => (signal: AbortSignal) =>
+  fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })

@@ -1,0 +1,26 @@
+/** The scripts that run beside a page. They lie where this one lies, under an address that changes with them. */
+const beside = (name: string): string => new URL(`${name}-worker.js`, import.meta.url).href
+const known = { seal: beside('seal'), open: beside('open'), download: beside('download') }
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
+}
+
+/** The page's only Trusted Types policy: it lets through these addresses and nothing else. */
+const policy = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.createPolicy('safehand', {
+  createScriptURL(url) {
+    if (!Object.values(known).includes(url)) throw new TypeError('Not a script of ours')
+    return url
+  },
+})
+
+const trusted = (url: string): string => policy?.createScriptURL(url) ?? url
+
+export const startWorker = (name: 'seal' | 'open'): Worker => new Worker(trusted(known[name]), { name: `safehand-${name}` })
+
+/** Registers the service worker that saves large files. It answers for addresses under its own folder only. */
+export const registerDownloads = (): Promise<ServiceWorkerRegistration> =>
+  navigator.serviceWorker.register(trusted(known.download))
+
+/** Where the browser fetches a file that the service worker opens. */
+export const downloadAddress = (id: string): string => new URL(`download/${id}`, import.meta.url).href

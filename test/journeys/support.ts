@@ -1,0 +1,133 @@
+/** What the journeys stand on: a demonstration server of their own, and a real browser. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import { buildAssets } from '../../scripts/build.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+interface Cleanable {
+  after(clean: () => Promise<void>): void
+}
+
+/** A demonstration in a process and a data folder of its own. */
+export interface Demonstration {
+  url: string
+  folder: string
+  /** Ends it at once, as a power cut would. */
+  kill(): Promise<void>
+  /** Starts it again on the same folder and port. */
+  start(): Promise<void>
+}
+
+/** Starts a demonstration on a free port; it ends with the test. */
+export async function aDemonstration(t: Cleanable): Promise<Demonstration> {
+  await buildAssets()
+  const folder = await mkdtemp(join(tmpdir(), 'safehand-journey-'))
+  const port = await freePort()
+  let server: ChildProcess | undefined
+  const start = async () => {
+    const args = ['src/main.ts', 'serve', '--demonstration', '--port', String(port), '--data', join(folder, 'data')]
+    server = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+    for await (const line of createInterface({ input: server.stdout! })) if (line.includes('ready at')) return
+    throw new Error('The demonstration did not start')
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    const ended = new Promise((resolve) => server!.once('exit', resolve))
+    server.kill(signal)
+    await ended
+  }
+  t.after(async () => {
+    await end('SIGTERM')
+    await rm(folder, { recursive: true, force: true })
+  })
+  await start()
+  return { url: `http://localhost:${port}`, folder, kill: () => end('SIGKILL'), start }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
+
+/** Debian's Chromium; it ends with the test. */
+export async function aChromium(t: Cleanable): Promise<Browser> {
+  const program = [process.env.SAFEHAND_CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
+  if (program === undefined) throw new Error('The journeys need Chromium: apt-get install chromium')
+  const quiet = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-quic', '--no-first-run', '--disable-component-update', '--disable-sync']
+  const browser = await chromium.launch({ executablePath: program, args: quiet })
+  t.after(() => browser.close())
+  return browser
+}
+
+/** The width of the narrowest phone that must work (WCAG 2.2, 1.4.10). */
+export const phone: BrowserContextOptions = { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true }
+
+/** Something a page reported that nobody should see: an error, or a breach of its content security policy. */
+export const complaintsOf = (page: Page): string[] => {
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) complaints.push(message.text())
+  })
+  return complaints
+}
+
+/** Signs in as one of the demonstration's people. */
+export async function signIn(page: Page, url: string, name: string): Promise<void> {
+  await page.goto(`${url}/demonstration`)
+  await page.getByRole('button', { name }).click()
+  await page.waitForURL(`${url}/`)
+}
+
+/** The API, called as whoever the browser is signed in as. */
+export function apiOf(context: BrowserContext, url: string) {
+  const read = async <T>(answer: { ok(): boolean; status(): number; text(): Promise<string> }): Promise<T> => {
+    const text = await answer.text()
+    if (!answer.ok()) throw new Error(`${answer.status()} ${text}`)
+    return (text === '' ? undefined : JSON.parse(text)) as T
+  }
+  return {
+    get: async <T>(path: string) => read<T>(await context.request.get(url + path)),
+    post: async <T>(path: string, data: unknown = {}) => read<T>(await context.request.post(url + path, { data })),
+  }
+}
+
+export interface OutboxMail {
+  to: string
+  subject: string
+  text: string
+  links: { text: string; url: string }[]
+}
+
+/** The mails to somebody, newest first. */
+export async function mailsTo(context: BrowserContext, url: string, to: string): Promise<OutboxMail[]> {
+  const { mails } = await apiOf(context, url).get<{ mails: OutboxMail[] }>(`/api/demonstration/outbox?to=${encodeURIComponent(to)}`)
+  return mails
+}
+
+/** The link to a parcel in the newest mail that has one. */
+export async function parcelLink(context: BrowserContext, url: string, to: string): Promise<string> {
+  const links = (await mailsTo(context, url, to)).flatMap((mail) => mail.links)
+  const link = links.find((each) => each.url.includes('/collect/'))
+  if (!link) throw new Error(`No link was mailed to ${to}`)
+  return link.url
+}
+
+/** The code in the newest mail that has one. */
+export async function mailedCode(context: BrowserContext, url: string, to: string): Promise<string> {
+  for (const { text } of await mailsTo(context, url, to)) {
+    const code = /^ *([0-9A-Z]{4}[ -]?[0-9A-Z]{4})$/m.exec(text)?.[1]
+    if (code) return code
+  }
+  throw new Error(`No code was mailed to ${to}`)
+}
