@@ -187,6 +187,14 @@ test('every fault of a file is named, not only the first', () => {
   )
 })
 
+test('no more faults are named than anyone would read at once', () => {
+  const rules = (count: number) =>
+    Array.from({ length: count }, (_, place) => aRule({ id: `R${place}`, then: 'alow' })).join('')
+  const most = limits.rulebookFindings
+  const named = [most - 1, most, most + 1].map((count) => faults(rulebookText(rules(count))).length)
+  assert.deepEqual(named, [most - 1, most, most])
+})
+
 test('a rulebook at the limit of length is read, and one character longer is refused', () => {
   const text = rulebookText(aRule({ then: 'refuse', instead: 'Walk.' }))
   const padded = (length: number) => `${text}#${'x'.repeat(length - text.length - 1)}`
