@@ -84,13 +84,12 @@ export default defineConfig({
     {
       files: ['src/core/seal/**'],
       rules: only(
-        'seal: itself, core/kit, noble, scure, age, tar, libsodium.',
+        'seal: itself, core/kit, noble, scure, age, libsodium.',
         '#core/kit/**',
         '#core/seal/**',
         '@noble/**',
         '@scure/**',
         'age-encryption',
-        'modern-tar',
         'libsodium-wrappers',
       ),
     },

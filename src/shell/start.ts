@@ -14,7 +14,8 @@ import { openRegister } from '#edge/keeper/installation'
 import { startKeeper } from '#edge/keeper/keeper'
 import { openKeyring } from '#edge/keyring'
 import { mailDelivery } from '#edge/mail/deliver'
-import { openDatabase, type Store } from '#edge/store/database'
+import { deliverHeld } from '#edge/mail/outbox'
+import { inTransaction, openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { migrate } from '#edge/store/migrate'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
@@ -132,6 +133,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   await jobs.work('tidy', () => tidy(house))
   await jobs.work('destroy-parcel', (ids) => destroyParcel(house, ids.parcelId!))
   await jobs.repeat('tidy', '* * * * *')
+  if (config.smtpUrl) await inTransaction(store.db, async (tx) => ok(await deliverHeld(tx)))
   const built = await builtAssets()
   const app = await buildApp(house, allRoutes(house.policy), built)
   await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {

@@ -25,7 +25,11 @@ export const digestHeader = (sha256Hex: string) => `sha-256=:${Buffer.from(sha25
 export const sergeant = { search: 'Amir', email: 'amir.khan@northbrook-police.example' }
 
 /** A transfer that has been asked about, decided, confirmed, and is ready for its files. */
-export async function aReadyTransfer(sender: Browser, to = sergeant, method = 'managed_transfer'): Promise<string> {
+export async function aReadyTransfer(
+  sender: Pick<Browser, 'get' | 'post'>,
+  to = sergeant,
+  method = 'managed_transfer',
+): Promise<string> {
   const { id } = await sender.post<{ id: string }>('/api/transfers')
   const at = `/api/transfers/${id}`
   const { found } = await sender.post<{ found: { kind: string; id: string; email: string }[] }>(`${at}/who/search`, {

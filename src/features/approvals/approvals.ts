@@ -16,6 +16,7 @@ import {
 } from '#features/approvals/mails'
 import {
   adviceById,
+  adviceEnded,
   answerAdviceRow,
   certificationById,
   insertAdvice,
@@ -117,6 +118,7 @@ export async function answerAdvice(
   if (!(await answerAdviceRow(tx, id, row)))
     return fail('changed-meanwhile', { detail: 'Somebody has answered this already.' })
   const about = { at: doing.now, ...(request.transferId ? { transferId: request.transferId } : {}) }
+  if (request.transferId) await adviceEnded(tx, request.transferId)
   await recordEvent(
     tx,
     'advice-answered',

@@ -125,6 +125,22 @@ export const answerAdviceRow = (
     .returning('id')
     .executeTakeFirst()
 
+/** Lets a transfer go on that waited for advice, once every question about it is answered. */
+export const adviceEnded = (tx: Tx, transferId: string) =>
+  tx
+    .updateTable('transfers')
+    .set({ state: 'draft' })
+    .where('id', '=', transferId)
+    .where('state', '=', 'asking')
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('adviceRequests').where('transferId', '=', transferId).where('answeredAt', 'is', null).select('id'),
+        ),
+      ),
+    )
+    .execute()
+
 /** The facts that answers have settled for a transfer; a newer answer wins over an older. */
 export async function adviceFacts(db: Db, transferId: string): Promise<Record<string, unknown>> {
   const rows = await db

@@ -5,7 +5,6 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { statementBytes, verifyEd25519 } from '#core/seal/receipt-key'
 import { recordEvent } from '#edge/keeper/record'
 import { latestCheckpoint } from '#edge/keeper/head'
-import { holdMail } from '#edge/mail/outbox'
 import { inTransaction, type Db, type Tx } from '#edge/store/database'
 import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
@@ -32,6 +31,7 @@ import {
   signingKeyOf,
   takeFailure,
 } from '#features/parcels/queries'
+import { writeToRecipient, writeToSender } from '#features/parcels/posting'
 import { partKey, manifestKey } from '#features/parcels/sealing'
 
 const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -71,12 +71,7 @@ export async function mailCode(visit: Visit, token: string): Promise<Outcome<unk
     if (!live.ok) return live
     const code = await askCode(tx, { purpose: 'collect', subjectId: recipient.id, browser: visit.browser, now })
     if (!code.ok) return code
-    await holdMail(tx, {
-      to: recipient.email,
-      letter: codeLetter(code.value, live.value.transfer.reference),
-      language: recipient.language === 'cy' ? 'cy' : 'en',
-      transferId: recipient.transferId,
-    })
+    await writeToRecipient(tx, house, recipient, codeLetter(code.value, live.value.transfer.reference))
     return ok({})
   })
 }
@@ -109,10 +104,8 @@ export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome
         { transferId: transfer.id },
       )
     }
-    const sender = await staffById(house.db, transfer.senderId)
-    if (sender && lock.kind === 'passphrase' && !recipient.openedAt) {
-      const letter = ringNowLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transfer.id}`)
-      await holdMail(tx, { to: sender.email, letter, language: 'en', transferId: transfer.id })
+    if (lock.kind === 'passphrase' && !recipient.openedAt) {
+      await writeToSender(tx, house, transfer, ringNowLetter(transfer.reference))
     }
     return ok({})
   })
@@ -279,11 +272,7 @@ export async function confirmOpened(visit: Visit, opened: Opened): Promise<Outco
     const others = await recipientsOf(tx, transfer.id)
     if (others.every((other) => other.id === recipient.id || other.openedAt))
       await updateTransfer(tx, transfer.id, { state: 'collected' })
-    const sender = await staffById(house.db, transfer.senderId)
-    if (sender) {
-      const letter = openedLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transfer.id}`)
-      await holdMail(tx, { to: sender.email, letter, language: 'en', transferId: transfer.id })
-    }
+    await writeToSender(tx, house, transfer, openedLetter(transfer.reference))
     return ok({ receipt: eventId })
   })
 }
@@ -300,11 +289,7 @@ export async function notForMe(visit: Visit): Promise<Outcome<unknown>> {
     await destroyLocks(tx, parcel.id, now, recipient.id)
     await updateRecipient(tx, recipient.id, { notForMeAt: now, remindAt: null })
     await recordEvent(tx, 'not-for-me', { transfer: transfer.id, recipient: recipient.id }, { transferId: transfer.id })
-    const sender = await staffById(house.db, transfer.senderId)
-    if (sender) {
-      const letter = notForMeLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transfer.id}`)
-      await holdMail(tx, { to: sender.email, letter, language: 'en', transferId: transfer.id })
-    }
+    await writeToSender(tx, house, transfer, notForMeLetter(transfer.reference))
     return ok({})
   })
 }

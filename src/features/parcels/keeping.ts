@@ -3,7 +3,6 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { House } from '#edge/house'
 import { enqueue } from '#edge/jobs/runner'
 import { recordEvent } from '#edge/keeper/record'
-import { holdMail } from '#edge/mail/outbox'
 import { inTransaction, type Tx } from '#edge/store/database'
 import type { Actor, Visit } from '#edge/web/route'
 import { staffById } from '#features/people/queries'
@@ -23,6 +22,7 @@ import {
   staleParcels,
   updateParcel,
 } from '#features/parcels/queries'
+import { writeToRecipient, writeToSender } from '#features/parcels/posting'
 import { invite, lockRow, type LockGiven } from '#features/parcels/sealing'
 
 const dayMs = 86_400_000
@@ -140,13 +140,7 @@ export async function recall(visit: Visit): Promise<Outcome<unknown>> {
     await updateTransfer(tx, transfer.id, { state: 'recalled', closedAt: now })
     await recordEvent(tx, 'parcel-recalled', { transfer: transfer.id, parcel: parcel.id }, { transferId: transfer.id })
     for (const recipient of await recipientsOf(tx, transfer.id)) {
-      const letter = recalledLetter(transfer.reference, actor.organisation)
-      await holdMail(tx, {
-        to: recipient.email,
-        letter,
-        language: recipient.language === 'cy' ? 'cy' : 'en',
-        transferId: transfer.id,
-      })
+      await writeToRecipient(tx, house, recipient, recalledLetter(transfer.reference, actor.organisation))
     }
     await enqueue(tx, 'destroy-parcel', { parcelId: parcel.id })
     return ok({ transferId: transfer.id })
@@ -206,13 +200,9 @@ async function expire(house: House, parcelId: string, transferId: string, now: D
     })
     await recordEvent(tx, 'parcel-expired', { transfer: transferId, parcel: parcelId }, { transferId })
     const waiting = (await recipientsOf(tx, transferId)).filter((recipient) => !recipient.openedAt)
-    const sender = await staffById(house.db, transfer.senderId)
-    if (waiting.length > 0 && sender) {
-      for (const recipient of waiting)
-        await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId })
-      const letter = notCollectedLetter(transfer.reference, `${house.config.publicUrl}/transfers/${transferId}`)
-      await holdMail(tx, { to: sender.email, letter, language: 'en', transferId })
-    }
+    for (const recipient of waiting)
+      await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId })
+    if (waiting.length > 0) await writeToSender(tx, house, transfer, notCollectedLetter(transfer.reference))
     await enqueue(tx, 'destroy-parcel', { parcelId })
     return ok()
   })
@@ -249,42 +239,26 @@ async function chase(house: House, recipientId: string, now: Date): Promise<void
     const recipient = await lockRecipient(tx, recipientId)
     const transfer = recipient && (await lockTransfer(tx, recipient.transferId))
     if (!recipient || !transfer?.sentAt || !transfer.expiresAt) return ok()
-    const sender = await staffById(house.db, transfer.senderId)
-    const url = `${house.config.publicUrl}/transfers/${transfer.id}`
-    const mail = { language: recipient.language === 'cy' ? 'cy' : 'en', transferId: transfer.id } as const
+    const sinceSent = now.valueOf() - transfer.sentAt.valueOf()
     const kinds = [
-      ...(now.valueOf() - transfer.sentAt.valueOf() >= limits.firstReminderDays * dayMs ? ['first'] : []),
-      ...(transfer.expiresAt.valueOf() - now.valueOf() <= limits.lastReminderDays * dayMs ? ['last'] : []),
+      ...(sinceSent >= limits.firstReminderDays * dayMs ? ['first'] : []),
+      ...(transfer.expiresAt.valueOf() - now.valueOf() <= limits.lastReminderDays * dayMs && sinceSent >= dayMs
+        ? ['last']
+        : []),
     ]
     let isChased = false
     for (const kind of kinds) isChased = (await noteChased(tx, recipientId, kind)) || isChased
+    const isAsked = recipient.remindAt !== null && recipient.remindAt <= now
+    if (isAsked) await updateRecipient(tx, recipientId, { remindAt: null })
     if (isChased) {
-      await holdMail(tx, {
-        ...mail,
-        to: recipient.email,
-        letter: remindRecipientLetter(transfer.reference, sender?.organisation ?? '', transfer.expiresAt),
-      })
-      await recordEvent(
-        tx,
-        'recipient-chased',
-        { transfer: transfer.id, recipient: recipientId },
-        { transferId: transfer.id },
-      )
-      if (sender)
-        await holdMail(tx, {
-          to: sender.email,
-          letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt),
-          language: 'en',
-          transferId: transfer.id,
-        })
-    } else if (recipient.remindAt && recipient.remindAt <= now && sender) {
-      await updateRecipient(tx, recipientId, { remindAt: null })
-      await holdMail(tx, {
-        to: sender.email,
-        letter: remindSenderLetter(transfer.reference, url, transfer.expiresAt),
-        language: 'en',
-        transferId: transfer.id,
-      })
+      const sender = await staffById(tx, transfer.senderId)
+      const letter = remindRecipientLetter(transfer.reference, sender?.organisation ?? '', transfer.expiresAt)
+      await writeToRecipient(tx, house, recipient, letter)
+      const body = { transfer: transfer.id, recipient: recipientId }
+      await recordEvent(tx, 'recipient-chased', body, { transferId: transfer.id })
+    }
+    if (isChased || isAsked) {
+      await writeToSender(tx, house, transfer, remindSenderLetter(transfer.reference, transfer.expiresAt))
     }
     return ok()
   })

@@ -12,7 +12,6 @@ export const invitation = (of: {
   url: string
   until: Date
   needsPhrase: boolean
-  checkUrl: string
 }): Letter => ({
   subject: {
     en: `${of.organisation} has sent you something securely (${of.reference})`,
@@ -68,37 +67,37 @@ const toSender =
     body: { en: [...words, { link: { text: 'See the transfer', url } }] },
   })
 
-export const ringNowLetter = (reference: string, url: string): Letter =>
+export const ringNowLetter = (reference: string) =>
   toSender(
     `Ring now: ${reference} is waiting for its seven words`,
     'The recipient has proved their mailbox and is waiting. Tell them the seven words now, by telephone, in person, by text from a work phone or by letter.',
-  )(url)
+  )
 
-export const openedLetter = (reference: string, url: string): Letter =>
+export const openedLetter = (reference: string) =>
   toSender(
     `Opened: ${reference}`,
     'The recipient has opened the parcel and signed for it. The receipt is on the transfer’s page.',
-  )(url)
+  )
 
-export const notForMeLetter = (reference: string, url: string): Letter =>
+export const notForMeLetter = (reference: string) =>
   toSender(
     `Not for them: ${reference}`,
     'The recipient says that this parcel is not for them. They can no longer open it.',
     'Check the address. If anything went to the wrong person, report a problem from the transfer’s page.',
-  )(url)
+  )
 
-export const notCollectedLetter = (reference: string, url: string): Letter =>
+export const notCollectedLetter = (reference: string) =>
   toSender(
     `Not collected: ${reference}`,
     'The parcel was not opened in time and has been destroyed. Send it again if it is still needed.',
-  )(url)
+  )
 
-export const remindSenderLetter = (reference: string, url: string, until: Date): Letter =>
+export const remindSenderLetter = (reference: string, until: Date) =>
   toSender(
     `Not yet opened: ${reference}`,
     `The parcel is still waiting. It will be destroyed after ${dayWords(until, 'en-GB')}.`,
     'If the recipient has not had their seven words, tell them, or make new ones.',
-  )(url)
+  )
 
 /** A chaser for someone who has not opened their parcel. */
 export const remindRecipientLetter = (reference: string, organisation: string, until: Date): Letter => ({

@@ -461,7 +461,12 @@ test('the phrase is nowhere on the server: not in the database, the blobs, the m
   const dump: string[] = []
   for (const { schema, name } of await house.db.introspection.getTables()) {
     const { rows } = await sql`select * from ${sql.table(`${schema}.${name}`)}`.execute(house.db)
-    dump.push(JSON.stringify(rows))
+    // Bytes as text too, or a phrase in a column of bytes would not be seen.
+    dump.push(
+      JSON.stringify(rows, (_name, value) =>
+        value?.type === 'Buffer' ? Buffer.from(value).toString('latin1') : value,
+      ),
+    )
   }
   for await (const { key: blob } of house.blobs.list(''))
     dump.push(Buffer.from(await wholeOf(await house.blobs.read(blob))).toString('latin1'))

@@ -210,6 +210,7 @@ export const recipientsToChase = (db: Db, now: Date) =>
         eb.and([
           eb('transfers.expiresAt', '<=', new Date(now.valueOf() + limits.lastReminderDays * 86_400_000)),
           sql<boolean>`NOT ('last' = ANY(recipients.chased))`,
+          eb('transfers.sentAt', '<=', new Date(now.valueOf() - 86_400_000)),
         ]),
         eb('recipients.remindAt', '<=', now),
       ]),

@@ -4,6 +4,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { receiptFor } from '#edge/keeper/receipt'
 import { base64Field, choice, fields, id, integer, line, list, optional, telephone, text } from '#edge/web/fields'
 import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
+import { ownOrganisation } from '#features/organisations/queries'
 import { devicesOf } from '#features/people/queries'
 import { openGates } from '#features/transfers/gates'
 import { recipientsOf, transferById } from '#features/transfers/queries'
@@ -65,6 +66,7 @@ const sealPage = screen({
       recipients: await recipientsOf(visit.house.db, transfer.value.id),
       daysMax: limits.parcelDaysMax,
       days: limits.parcelDays,
+      pq: visit.house.config.postQuantum,
       islands: ['seal-files'],
       seals: true,
       backUrl: `/transfers/${transfer.value.id}/decision`,
@@ -251,13 +253,19 @@ async function collectModel(visit: Visit): Promise<Outcome<{ title: string }>> {
     seals: true,
     isRecipient: true,
   }
-  if (!visit.recipient)
-    return ok({ ...frame, step: visit.query.step === 'code' ? 'code' : 'start', problem: undefined })
+  if (!visit.recipient) {
+    const organisation = (await ownOrganisation(visit.house.db)).name
+    return ok({ ...frame, step: visit.query.step === 'code' ? 'code' : 'start', organisation })
+  }
   const live = await collectable(visit.house.db, visit.recipient.recipientId)
   if (!live.ok) return live
   const parcel = await describeParcel(visit)
   if (!parcel.ok) return parcel
-  return ok({ ...frame, step: parcel.value.acknowledged ? 'open' : 'read', parcel: parcel.value })
+  return ok({
+    ...frame,
+    step: parcel.value.acknowledged && visit.query.step !== 'read' ? 'open' : 'read',
+    parcel: parcel.value,
+  })
 }
 
 const collectPage = screen({

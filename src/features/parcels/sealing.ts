@@ -8,7 +8,6 @@ import { verifyEd25519 } from '#core/seal/receipt-key'
 import type { House } from '#edge/house'
 import { recordEvent } from '#edge/keeper/record'
 import { enqueue } from '#edge/jobs/runner'
-import { holdMail } from '#edge/mail/outbox'
 import { inTransaction, type Tx } from '#edge/store/database'
 import type { Actor } from '#edge/web/route'
 import { deviceByKey, devicesOf, staffById } from '#features/people/queries'
@@ -24,6 +23,7 @@ import {
   type TransferRow,
 } from '#features/transfers/queries'
 import { invitation } from '#features/parcels/mails'
+import { writeToRecipient } from '#features/parcels/posting'
 import {
   abandonParcels,
   insertLock,
@@ -351,19 +351,13 @@ export async function invite(
     { transferId: transfer.id },
   )
   await updateRecipient(tx, recipient.id, { linkHash: hashSecret(token), sealedEventId: eventId })
-  const sender = await staffById(house.db, actor.id)
+  const sender = await staffById(tx, actor.id)
   const letter = invitation({
     organisation: sender?.organisation ?? actor.organisation,
     reference: transfer.reference,
     url: `${house.config.publicUrl}/collect/${recipient.id}#${token}`,
     until: transfer.expiresAt!,
     needsPhrase: lock.kind === 'passphrase',
-    checkUrl: `${house.config.publicUrl}/genuine`,
   })
-  await holdMail(tx, {
-    to: recipient.email,
-    letter,
-    language: recipient.language === 'cy' ? 'cy' : 'en',
-    transferId: transfer.id,
-  })
+  await writeToRecipient(tx, house, recipient, letter)
 }

@@ -18,7 +18,8 @@ const english = {
   sendCode: 'Send me a code',
   linkIncomplete: 'The link is not complete. Open this page again from the link in the email, all of it.',
   genuineTitle: 'How do I know that this is genuine?',
-  genuine: 'Telephone the organisation that sent it, on a number you already know or find on its own website. Do not use a number from the email. Give the reference in the email’s subject.',
+  genuine:
+    'Telephone the organisation that sent it, on a number you already know or find on its own website. Do not use a number from the email. Give the reference in the email’s subject.',
   genuineNever: 'Nobody will ever ask you for a password, a payment or your code.',
 
   codeTitle: 'Enter the code we sent you',
@@ -47,10 +48,12 @@ const english = {
 
   openTitle: 'Open your parcel',
   phrase: 'The seven words',
-  phraseHint: 'The sender tells you these another way, for example by telephone. Capital letters and commas do not matter.',
+  phraseHint:
+    'The sender tells you these another way, for example by telephone. Capital letters and commas do not matter.',
   phraseMissing: 'No words yet? Keep this page open: the sender has been told that you are ready.',
   key: 'Your age key',
-  keyHint: 'It begins with AGE-SECRET-KEY. It stays in this browser. You can also use safehand collect on the command line.',
+  keyHint:
+    'It begins with AGE-SECRET-KEY. It stays in this browser. You can also use safehand collect on the command line.',
   keyFile: 'Or choose your key file',
   automatic: 'No words are needed. The organisation that sent it could open this parcel too.',
   openButton: 'Open',
@@ -68,7 +71,8 @@ const english = {
   receiptTitle: 'Receipt',
   receiptMaking: 'Your receipt is being made. It takes a few seconds.',
   receipt: 'Download the receipt',
-  receiptProves: 'It proves, years from now and without us, that this parcel was opened here, when, and on the terms you read. It does not say what is inside.',
+  receiptProves:
+    'It proves, years from now and without us, that this parcel was opened here, when, and on the terms you read. It does not say what is inside.',
   receiptCheck: 'Check a receipt',
 
   script: {
@@ -98,11 +102,13 @@ const welsh: typeof english = {
   startTitle: 'Parsel i chi',
   startFrom: 'wedi anfon parsel dan sêl atoch. Nid oes angen cyfrif arnoch.',
   startFromUnknown: 'Anfonwyd parsel dan sêl atoch. Nid oes angen cyfrif arnoch.',
-  startCode: 'Yn gyntaf rydym yn anfon cod i’r cyfeiriad e-bost yr anfonwyd y parsel iddo, i wneud yn siŵr mai chi ydyw.',
+  startCode:
+    'Yn gyntaf rydym yn anfon cod i’r cyfeiriad e-bost yr anfonwyd y parsel iddo, i wneud yn siŵr mai chi ydyw.',
   sendCode: 'Anfonwch god ataf',
   linkIncomplete: 'Nid yw’r ddolen yn gyflawn. Agorwch y dudalen hon eto o’r ddolen yn yr e-bost, y cyfan ohoni.',
   genuineTitle: 'Sut ydw i’n gwybod bod hwn yn ddilys?',
-  genuine: 'Ffoniwch y sefydliad a’i hanfonodd, ar rif rydych chi’n ei adnabod eisoes neu sydd ar ei wefan ei hun. Peidiwch â defnyddio rhif o’r e-bost. Rhowch y cyfeirnod sydd ym mhwnc yr e-bost.',
+  genuine:
+    'Ffoniwch y sefydliad a’i hanfonodd, ar rif rydych chi’n ei adnabod eisoes neu sydd ar ei wefan ei hun. Peidiwch â defnyddio rhif o’r e-bost. Rhowch y cyfeirnod sydd ym mhwnc yr e-bost.',
   genuineNever: 'Ni fydd neb byth yn gofyn i chi am gyfrinair, taliad na’ch cod.',
 
   codeTitle: 'Rhowch y cod a anfonwyd atoch',
@@ -126,15 +132,18 @@ const welsh: typeof english = {
   confirmHandling: 'sut i’w drin',
   readOn: 'Agor y parsel',
   notMeTitle: 'Nid i mi y mae hwn',
-  notMe: 'Wedyn ni fydd neb yn gallu ei agor â’ch dolen chi, a dywedir wrth yr anfonwr ar unwaith. Ni ellir dadwneud hyn.',
+  notMe:
+    'Wedyn ni fydd neb yn gallu ei agor â’ch dolen chi, a dywedir wrth yr anfonwr ar unwaith. Ni ellir dadwneud hyn.',
   notMeStop: 'Atal y parsel hwn',
 
   openTitle: 'Agor eich parsel',
   phrase: 'Y saith gair',
-  phraseHint: 'Mae’r anfonwr yn eu dweud wrthych mewn ffordd arall, er enghraifft dros y ffôn. Nid yw priflythrennau a choma yn bwysig.',
+  phraseHint:
+    'Mae’r anfonwr yn eu dweud wrthych mewn ffordd arall, er enghraifft dros y ffôn. Nid yw priflythrennau a choma yn bwysig.',
   phraseMissing: 'Dim geiriau eto? Cadwch y dudalen hon ar agor: mae’r anfonwr wedi cael gwybod eich bod yn barod.',
   key: 'Eich allwedd age',
-  keyHint: 'Mae’n dechrau ag AGE-SECRET-KEY. Mae’n aros yn y porwr hwn. Gallwch hefyd ddefnyddio safehand collect ar y llinell orchymyn.',
+  keyHint:
+    'Mae’n dechrau ag AGE-SECRET-KEY. Mae’n aros yn y porwr hwn. Gallwch hefyd ddefnyddio safehand collect ar y llinell orchymyn.',
   keyFile: 'Neu dewiswch ffeil eich allwedd',
   automatic: 'Nid oes angen geiriau. Gallai’r sefydliad a’i hanfonodd agor y parsel hwn hefyd.',
   openButton: 'Agor',
@@ -152,7 +161,8 @@ const welsh: typeof english = {
   receiptTitle: 'Derbynneb',
   receiptMaking: 'Mae eich derbynneb yn cael ei gwneud. Mae’n cymryd ychydig eiliadau.',
   receipt: 'Lawrlwytho’r dderbynneb',
-  receiptProves: 'Mae’n profi, ymhen blynyddoedd a hebom ni, fod y parsel hwn wedi’i agor yma, pryd, ac ar y telerau a ddarllenoch. Nid yw’n dweud beth sydd y tu mewn.',
+  receiptProves:
+    'Mae’n profi, ymhen blynyddoedd a hebom ni, fod y parsel hwn wedi’i agor yma, pryd, ac ar y telerau a ddarllenoch. Nid yw’n dweud beth sydd y tu mewn.',
   receiptCheck: 'Gwirio derbynneb',
 
   script: {
@@ -171,27 +181,87 @@ const welsh: typeof english = {
     emptyFolder: 'ffolder wag',
     save: 'Cadw',
     problems: {
-      'code-expired': { title: 'Ni ellir defnyddio’r cod hwn mwyach', next: 'Gofynnwch am god newydd, yn yr un porwr ag y byddwch yn ei roi ynddo.' },
-      'code-wrong': { title: 'Nid dyna’r cod a anfonwyd', next: 'Edrychwch ar yr e-bost diweddaraf a rhowch ei god eto.' },
-      'too-many-codes': { title: 'Gofynnwyd am ormod o godau', next: 'Defnyddiwch y cod diweddaraf, neu arhoswch awr cyn gofyn eto.' },
-      'mailbox-not-proved': { title: 'Mae angen gwirio eich cyfeiriad e-bost yn gyntaf', next: 'Agorwch y ddolen yn yr e-bost eto a gofynnwch am god.' },
-      'link-wrong': { title: 'Nid yw’r ddolen hon yn gweithio', next: 'Agorwch yr e-bost diweddaraf am y parsel hwn a defnyddiwch y ddolen ynddo.' },
-      'link-locked': { title: 'Mae’r ddolen hon wedi’i chloi ar ôl gormod o gynigion anghywir', next: 'Gofynnwch i’r anfonwr anfon un newydd atoch.' },
-      'parcel-withdrawn': { title: 'Mae’r anfonwr wedi tynnu’r parsel hwn yn ôl', next: 'Gofynnwch i’r anfonwr, ar rif rydych chi’n ei adnabod eisoes.' },
-      'parcel-recalled': { title: 'Mae’r anfonwr wedi galw’r parsel hwn yn ôl', next: 'Os ydych wedi cadw unrhyw beth ohono, dilëwch ef a rhowch wybod i’r anfonwr.' },
+      'code-expired': {
+        title: 'Ni ellir defnyddio’r cod hwn mwyach',
+        next: 'Gofynnwch am god newydd, yn yr un porwr ag y byddwch yn ei roi ynddo.',
+      },
+      'code-wrong': {
+        title: 'Nid dyna’r cod a anfonwyd',
+        next: 'Edrychwch ar yr e-bost diweddaraf a rhowch ei god eto.',
+      },
+      'too-many-codes': {
+        title: 'Gofynnwyd am ormod o godau',
+        next: 'Defnyddiwch y cod diweddaraf, neu arhoswch awr cyn gofyn eto.',
+      },
+      'mailbox-not-proved': {
+        title: 'Mae angen gwirio eich cyfeiriad e-bost yn gyntaf',
+        next: 'Agorwch y ddolen yn yr e-bost eto a gofynnwch am god.',
+      },
+      'link-wrong': {
+        title: 'Nid yw’r ddolen hon yn gweithio',
+        next: 'Agorwch yr e-bost diweddaraf am y parsel hwn a defnyddiwch y ddolen ynddo.',
+      },
+      'link-locked': {
+        title: 'Mae’r ddolen hon wedi’i chloi ar ôl gormod o gynigion anghywir',
+        next: 'Gofynnwch i’r anfonwr anfon un newydd atoch.',
+      },
+      'parcel-withdrawn': {
+        title: 'Mae’r anfonwr wedi tynnu’r parsel hwn yn ôl',
+        next: 'Gofynnwch i’r anfonwr, ar rif rydych chi’n ei adnabod eisoes.',
+      },
+      'parcel-recalled': {
+        title: 'Mae’r anfonwr wedi galw’r parsel hwn yn ôl',
+        next: 'Os ydych wedi cadw unrhyw beth ohono, dilëwch ef a rhowch wybod i’r anfonwr.',
+      },
       'parcel-expired': { title: 'Ni ellir casglu’r parsel hwn mwyach', next: 'Gofynnwch i’r anfonwr ei anfon eto.' },
-      'parcel-not-for-you': { title: 'Dywedoch nad i chi yr oedd hwn', next: 'Mae’r parsel wedi’i atal a’r anfonwr wedi cael gwybod. Nid oes angen i chi wneud dim arall.' },
-      'acknowledge-first': { title: 'Darllenwch y diben, y cyfyngiadau a sut i’w drin yn gyntaf', next: 'Agorwch dudalen y parsel a chadarnhewch y tri.' },
-      'phrase-length': { title: 'Mae saith gair yn yr ymadrodd', next: 'Rhowch bob un o’r saith gair, yn y drefn y cawsoch nhw.' },
-      'phrase-word': { title: 'Nid yw un o’r geiriau yn y rhestr eiriau', next: 'Gwiriwch ei sillafiad, neu gofynnwch am y gair hwnnw eto.' },
-      'phrase-wrong': { title: 'Nid yw’r geiriau hyn yn agor y parsel', next: 'Gwiriwch y geiriau a’u trefn. Mae gan bob parsel a phob derbynnydd eu geiriau eu hunain.' },
-      'sealed-for-another': { title: 'Nid yw’r allwedd hon yn ei agor', next: 'Gwiriwch mai dyma’r allwedd y cafodd ei selio ar ei chyfer.' },
-      'content-altered': { title: 'Mae’r cynnwys wedi’i newid', next: 'Peidiwch â dibynnu arno. Gofynnwch i’r anfonwr ei anfon eto.' },
-      'content-truncated': { title: 'Mae diwedd y cynnwys ar goll', next: 'Nôlwch ef eto. Nid yw’r hyn a ddaeth hyd yn hyn yn gyflawn.' },
-      'lock-other-manifest': { title: 'Nid dyma’r rhestr gynnwys a seliwyd', next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.' },
-      'sender-signature-wrong': { title: 'Nid yw llofnod yr anfonwr yn ffitio’r parsel hwn', next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.' },
-      'terms-differ': { title: 'Nid yr hyn a welsoch yw’r hyn a seliodd yr anfonwr', next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.' },
-      'unavailable': { title: 'Ni all Safehand wneud hyn ar hyn o bryd', next: 'Rhowch gynnig arall arni ymhen ychydig funudau. Ni chollwyd dim.' },
+      'parcel-not-for-you': {
+        title: 'Dywedoch nad i chi yr oedd hwn',
+        next: 'Mae’r parsel wedi’i atal a’r anfonwr wedi cael gwybod. Nid oes angen i chi wneud dim arall.',
+      },
+      'acknowledge-first': {
+        title: 'Darllenwch y diben, y cyfyngiadau a sut i’w drin yn gyntaf',
+        next: 'Agorwch dudalen y parsel a chadarnhewch y tri.',
+      },
+      'phrase-length': {
+        title: 'Mae saith gair yn yr ymadrodd',
+        next: 'Rhowch bob un o’r saith gair, yn y drefn y cawsoch nhw.',
+      },
+      'phrase-word': {
+        title: 'Nid yw un o’r geiriau yn y rhestr eiriau',
+        next: 'Gwiriwch ei sillafiad, neu gofynnwch am y gair hwnnw eto.',
+      },
+      'phrase-wrong': {
+        title: 'Nid yw’r geiriau hyn yn agor y parsel',
+        next: 'Gwiriwch y geiriau a’u trefn. Mae gan bob parsel a phob derbynnydd eu geiriau eu hunain.',
+      },
+      'sealed-for-another': {
+        title: 'Nid yw’r allwedd hon yn ei agor',
+        next: 'Gwiriwch mai dyma’r allwedd y cafodd ei selio ar ei chyfer.',
+      },
+      'content-altered': {
+        title: 'Mae’r cynnwys wedi’i newid',
+        next: 'Peidiwch â dibynnu arno. Gofynnwch i’r anfonwr ei anfon eto.',
+      },
+      'content-truncated': {
+        title: 'Mae diwedd y cynnwys ar goll',
+        next: 'Nôlwch ef eto. Nid yw’r hyn a ddaeth hyd yn hyn yn gyflawn.',
+      },
+      'lock-other-manifest': {
+        title: 'Nid dyma’r rhestr gynnwys a seliwyd',
+        next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.',
+      },
+      'sender-signature-wrong': {
+        title: 'Nid yw llofnod yr anfonwr yn ffitio’r parsel hwn',
+        next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.',
+      },
+      'terms-differ': {
+        title: 'Nid yr hyn a welsoch yw’r hyn a seliodd yr anfonwr',
+        next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.',
+      },
+      unavailable: {
+        title: 'Ni all Safehand wneud hyn ar hyn o bryd',
+        next: 'Rhowch gynnig arall arni ymhen ychydig funudau. Ni chollwyd dim.',
+      },
     },
   },
 }

@@ -3,7 +3,7 @@ import type { Db, Tx } from '#edge/store/database'
 import type { Tables } from '#edge/store/tables'
 import type { Actor } from '#edge/web/route'
 
-const actors = (db: Db) =>
+const actors = (db: Db | Tx) =>
   db
     .selectFrom('people')
     .innerJoin('organisations', 'organisations.id', 'people.organisationId')
@@ -47,10 +47,10 @@ export const staffByEmail = (db: Db, email: string) =>
     .where(sql`lower(people.email)`, '=', email.toLowerCase())
     .executeTakeFirst()
 
-export const staffById = (db: Db, id: string) => actors(db).where('people.id', '=', id).executeTakeFirst()
+export const staffById = (db: Db | Tx, id: string) => actors(db).where('people.id', '=', id).executeTakeFirst()
 
 /** Addresses of everyone who holds a role. */
-export const peopleWithRole = (db: Db, role: Actor['roles'][number]) =>
+export const peopleWithRole = (db: Db | Tx, role: Actor['roles'][number]) =>
   actors(db)
     .where(sql<boolean>`${role} = ANY(people.roles)`)
     .execute()

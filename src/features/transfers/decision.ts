@@ -1,7 +1,7 @@
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { decide, type Decision, type Due, type MethodDecision, type OutcomeWord } from '#core/policy/decide'
-import type { Facts } from '#core/policy/terms'
+import type { Facts, Limit, Vocabulary } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import { recordEvent } from '#edge/keeper/record'
 import type { Tx } from '#edge/store/database'
@@ -23,28 +23,50 @@ function joinDue(all: Due[]): Due {
   }
 }
 
-function joinMethod(all: MethodDecision[]): MethodDecision {
+/** The stricter of two values of a limit, as the vocabulary orders it. */
+function stricter(limit: Limit, a: number | string, b: number | string): number | string {
+  const rankOf = (value: number | string) => (typeof value === 'string' ? limit.choices!.indexOf(value) : value)
+  return rankOf(a) < rankOf(b) === (limit.stricter === 'smaller') ? a : b
+}
+
+function joinLimits(vocabulary: Vocabulary, all: MethodDecision[]): MethodDecision['limits'] {
+  const joined: MethodDecision['limits'] = {}
+  for (const { limits: each } of all) {
+    for (const [id, value] of Object.entries(each)) {
+      joined[id] = joined[id] === undefined ? value : stricter(vocabulary.limits.get(id)!, joined[id], value)
+    }
+  }
+  return joined
+}
+
+function joinMethod(vocabulary: Vocabulary, all: MethodDecision[]): MethodDecision {
   const worst = all.reduce((a, b) => (worse(a.outcome, b.outcome) === a.outcome ? a : b))
-  const dues = new Map<string, Due[]>()
-  for (const due of all.flatMap((each) => each.obligations)) dues.set(due.id, [...(dues.get(due.id) ?? []), due])
-  const smallest = (id: string) =>
-    all.map((each) => each.limits[id]).reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a))!
+  const dues = Map.groupBy(
+    all.flatMap((each) => each.obligations),
+    (due) => due.id,
+  )
   return {
     ...worst,
     obligations: [...dues.values()].map(joinDue),
-    limits: Object.fromEntries(
-      [...new Set(all.flatMap((each) => Object.keys(each.limits)))].map((id) => [id, smallest(id)]),
-    ),
+    limits: joinLimits(vocabulary, all),
     needs: [...new Set(all.flatMap((each) => each.needs))],
     referTo: [...new Set(all.flatMap((each) => each.referTo))],
   }
 }
 
 /** One decision for several recipients: for each method the worst outcome, every obligation, the smallest limits. */
-export function joinDecisions(all: Decision[]): Decision {
+export function joinDecisions(vocabulary: Vocabulary, all: Decision[]): Decision {
   const [first] = all
   if (all.length === 1) return first!
-  const methods = Object.fromEntries(first!.order.map((id) => [id, joinMethod(all.map((each) => each.methods[id]!))]))
+  const methods = Object.fromEntries(
+    first!.order.map((id) => [
+      id,
+      joinMethod(
+        vocabulary,
+        all.map((each) => each.methods[id]!),
+      ),
+    ]),
+  )
   const order = first!.order.toSorted((a, b) => rank.indexOf(methods[a]!.outcome) - rank.indexOf(methods[b]!.outcome))
   const recommended = first!.recommended.filter((id) => isUsable(methods[id]!.outcome))
   return {
@@ -71,7 +93,7 @@ export async function decideNow(
     if (!decided.ok) return decided
     decisions.push(decided.value)
   }
-  return ok({ decision: joinDecisions(decisions), facts })
+  return ok({ decision: joinDecisions(house.policy.vocabulary, decisions), facts })
 }
 
 /** Decides and keeps the decision, which is never changed: a changed fact makes a new one. */

@@ -80,7 +80,8 @@ async function recipientFacts(
  *
  * @param sizeBytes - as measured, once files have been chosen; it replaces the band she gave
  */
-export async function factsOf(db: Db | Tx, house: House, transfer: TransferRow, sizeBytes?: number): Promise<Facts[]> {
+export async function factsOf(db: Db | Tx, house: House, asked: TransferRow, sizeBytes?: number): Promise<Facts[]> {
+  const transfer = await withAdvice(db, asked)
   const sender = await personDetails(db, transfer.senderId)
   const day = dayOf(house.now())
   const grant = await grantInForce(db, {
@@ -109,4 +110,11 @@ export async function factsOf(db: Db | Tx, house: House, transfer: TransferRow, 
       ...settled,
     })),
   )
+}
+
+/** A transfer as its advice leaves it: what was settled is known, and no longer something she was not sure about. */
+export async function withAdvice(db: Db | Tx, transfer: TransferRow): Promise<TransferRow> {
+  const settled = await adviceFacts(db, transfer.id)
+  const notSure = transfer.notSure.filter((fact) => !(fact in settled))
+  return { ...transfer, facts: { ...transfer.facts, ...settled }, notSure }
 }

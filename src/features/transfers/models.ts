@@ -7,6 +7,7 @@ import type { House } from '#edge/house'
 import type { Visit } from '#edge/web/route'
 import { adviceOf, certificationOf } from '#features/approvals/approvals'
 import { searchDirectory } from '#features/organisations/directory'
+import { withAdvice } from '#features/transfers/facts'
 import { decideNow, unmet } from '#features/transfers/decision'
 import { answerOf, askable, bandsOf, factsOfPage, notSure, pageOf } from '#features/transfers/questions'
 import {
@@ -102,11 +103,12 @@ function toldModel(house: House, transfer: TransferRow) {
 }
 
 /** The decision in words: the best way, the other allowed ways, and what is ruled out with its reason and whom to ask. */
-export async function decisionModel(visit: Visit, transfer: TransferRow): Modelled {
+export async function decisionModel(visit: Visit, asked: TransferRow): Modelled {
   const { house } = visit
-  const decided = await decideNow(house.db, house, transfer)
+  const decided = await decideNow(house.db, house, asked)
   if (!decided.ok) return decided
   const { decision } = decided.value
+  const transfer = await withAdvice(house.db, asked)
   const shown = (id: string) => {
     const method = decision.methods[id]!
     return {
@@ -122,6 +124,7 @@ export async function decisionModel(visit: Visit, transfer: TransferRow): Modell
   const allowed = decision.order.filter((id) => usable(decision.methods[id]!))
   return ok({
     title: 'How to send it',
+    transfer,
     best: best ? shown(best) : undefined,
     // When somebody is at risk the call comes first, and what is sent after it stands beside it.
     then: then ? shown(then) : undefined,

@@ -39,11 +39,12 @@ export const askable = (policy: Policy): string[] =>
 export async function nextPath(house: House, transfer: TransferRow): Promise<Outcome<string>> {
   const at = `/transfers/${transfer.id}`
   if (!transfer.recipientKind) return ok(`${at}/who`)
-  const open = askable(house.policy).filter((id) => !transfer.notSure.includes(id))
+  const open = [...askable(house.policy), 'emergency-certified'].filter((id) => !transfer.notSure.includes(id))
   const all = await factsOf(house.db, house, transfer)
   for (const facts of all) {
     const next = nextQuestion(house.policy, facts, open)
     if (!next.ok) return next
+    if (next.value?.fact === 'emergency-certified') return ok(`${at}/emergency`)
     if (next.value) return ok(`${at}/ask/${pageOf(next.value.fact).page}`)
   }
   const atRisk =

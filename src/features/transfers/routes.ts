@@ -4,7 +4,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { Policy } from '#core/policy/stack'
 import { recordEvent } from '#edge/keeper/record'
 import { inTransaction, type Tx } from '#edge/store/database'
-import { choice, email, fields, line, optional, telephone, text, yesNo } from '#edge/web/fields'
+import { choice, email, fields, isId, line, optional, telephone, text, yesNo } from '#edge/web/fields'
 import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
 import { askAdvice, certifyEmergency } from '#features/approvals/approvals'
 import { addContact, organisationOfAddress, saveOrganisation, searchDirectory } from '#features/organisations/directory'
@@ -133,8 +133,8 @@ async function addFromDirectory(
   kind: string,
   subject: string,
 ): Promise<Outcome<unknown>> {
-  const person = kind === 'person' ? await personDetails(tx, subject) : undefined
-  const team = kind === 'team' ? await teamDetails(tx, subject) : undefined
+  const person = kind === 'person' && isId(subject) ? await personDetails(tx, subject) : undefined
+  const team = kind === 'team' && isId(subject) ? await teamDetails(tx, subject) : undefined
   const found = person ?? team
   if (!found) return fail('form-incomplete', { fields: { to: 'Choose somebody from the directory' } })
   const added = await insertRecipient(tx, {
@@ -173,7 +173,7 @@ const chooseWho = action({
     if (to === 'someone-individual' || to === 'someone-organisation')
       return ok({ next: `/transfers/${visit.params.transfer}/someone?kind=${to.slice(8)}` })
     return change(visit, async (tx, transfer) => {
-      if (subject) return addFromDirectory(tx, visit, transfer, kind!, subject)
+      if (subject !== undefined) return addFromDirectory(tx, visit, transfer, kind!, subject)
       if (!['colleague', 'individual', notSure].includes(to))
         return fail('form-incomplete', { fields: { to: 'Choose who it is for' } })
       await updateTransfer(tx, transfer.id, {
