@@ -91,7 +91,7 @@ const usable = ({ outcome }: MethodDecision) => outcome === 'ALLOW' || outcome =
 /** What she told us, as questions and answers with a way to change each. */
 function toldModel(house: House, transfer: TransferRow) {
   return house.policy.facts
-    .filter(({ id }) => transfer.facts[id] !== undefined || transfer.notSure.includes(id))
+    .filter(({ id }) => id !== 'audience' && (transfer.facts[id] !== undefined || transfer.notSure.includes(id)))
     .map(({ id, fact }) => {
       const answer = answerOf(house.policy, id, fact, transfer)
       const label =
@@ -180,8 +180,9 @@ export async function transferModel(visit: Visit, transfer: TransferRow): Modell
     state: stateWords[transfer.state] ?? transfer.state,
     methodName: transfer.method ? house.policy.vocabulary.methods.get(transfer.method)?.name : undefined,
     recipients,
-    advice: await adviceOf(house.db, transfer.id),
-    timeline: events.flatMap((event) => {
+    // The policy is consulted at every step; only the last time is news.
+    timeline: events.flatMap((event, place) => {
+      if (event.name === 'decided' && events.findLastIndex((each) => each.name === 'decided') !== place) return []
       const body = event.body === null ? {} : (JSON.parse(event.body) as Record<string, unknown>)
       const words = eventWords(event.name, body, names.get(String(body.recipient)) ?? 'the recipient')
       return words ? [{ id: event.id, words, at: event.at, hasProof: event.seq !== null && event.body !== null }] : []

@@ -39,7 +39,9 @@ export const askable = (policy: Policy): string[] =>
 export async function nextPath(house: House, transfer: TransferRow): Promise<Outcome<string>> {
   const at = `/transfers/${transfer.id}`
   if (!transfer.recipientKind) return ok(`${at}/who`)
-  const open = [...askable(house.policy), 'emergency-certified'].filter((id) => !transfer.notSure.includes(id))
+  // An emergency is certified by who knows that there is one.
+  const certifiable = transfer.notSure.includes('urgency') ? [] : ['emergency-certified']
+  const open = [...askable(house.policy), ...certifiable].filter((id) => !transfer.notSure.includes(id))
   const all = await factsOf(house.db, house, transfer)
   for (const facts of all) {
     const next = nextQuestion(house.policy, facts, open)
