@@ -25,15 +25,19 @@ export interface Demonstration {
   start(): Promise<void>
 }
 
-/** Starts a demonstration on a free port; it ends with the test. */
-export async function aDemonstration(t: Cleanable): Promise<Demonstration> {
+/** Starts a demonstration on a free port, with further settings in `env`; it ends with the test. */
+export async function aDemonstration(t: Cleanable, env: Record<string, string> = {}): Promise<Demonstration> {
   await buildAssets()
   const folder = await mkdtemp(join(tmpdir(), 'safehand-journey-'))
   const port = await freePort()
   let server: ChildProcess | undefined
   const start = async () => {
     const args = ['src/main.ts', 'serve', '--demonstration', '--port', String(port), '--data', join(folder, 'data')]
-    server = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+    server = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    })
     for await (const line of createInterface({ input: server.stdout! })) if (line.includes('ready at')) return
     throw new Error('The demonstration did not start')
   }
@@ -61,9 +65,19 @@ async function freePort(): Promise<number> {
 
 /** Debian's Chromium; it ends with the test. */
 export async function aChromium(t: Cleanable): Promise<Browser> {
-  const program = [process.env.SAFEHAND_CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
+  const program = [process.env.SAFEHAND_CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
+    existsSync,
+  )
   if (program === undefined) throw new Error('The journeys need Chromium: apt-get install chromium')
-  const quiet = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-quic', '--no-first-run', '--disable-component-update', '--disable-sync']
+  const quiet = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-component-update',
+    '--disable-sync',
+  ]
   const browser = await chromium.launch({ executablePath: program, args: quiet })
   t.after(() => browser.close())
   return browser
@@ -77,7 +91,8 @@ export const complaintsOf = (page: Page): string[] => {
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(String(error)))
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) complaints.push(message.text())
+    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text()))
+      complaints.push(message.text())
   })
   return complaints
 }
@@ -111,7 +126,9 @@ export interface OutboxMail {
 
 /** The mails to somebody, newest first. */
 export async function mailsTo(context: BrowserContext, url: string, to: string): Promise<OutboxMail[]> {
-  const { mails } = await apiOf(context, url).get<{ mails: OutboxMail[] }>(`/api/demonstration/outbox?to=${encodeURIComponent(to)}`)
+  const { mails } = await apiOf(context, url).get<{ mails: OutboxMail[] }>(
+    `/api/demonstration/outbox?to=${encodeURIComponent(to)}`,
+  )
   return mails
 }
 

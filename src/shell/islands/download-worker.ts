@@ -4,7 +4,15 @@
  */
 import { type Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
-import { confirm, open, saidOfError, savingOf, type Opened, type OpenOrder, type Saving } from '#shell/islands/shared/opening'
+import {
+  confirm,
+  open,
+  saidOfError,
+  savingOf,
+  type Opened,
+  type OpenOrder,
+  type Saving,
+} from '#shell/islands/shared/opening'
 import { type OpenNews } from '#shell/islands/open-worker'
 import { saidOf } from '#shell/islands/shared/server'
 
@@ -33,17 +41,22 @@ interface Prepared extends Saving {
 const openedByLock = new Map<string, Opened>()
 const preparedById = new Map<string, Prepared>()
 
-async function prepare({ id, order, path }: Extract<DownloadAsk, { kind: 'prepare' }>, port: MessagePort): Promise<void> {
+async function prepare(
+  { id, order, path }: Extract<DownloadAsk, { kind: 'prepare' }>,
+  port: MessagePort,
+): Promise<void> {
   const tell = (news: DownloadNews) => port.postMessage(news)
   const { lockId } = order.parcel
-  const opened = openedByLock.get(lockId) ?? orThrow(await open(order, (isWaiting) => tell({ kind: 'waiting', isWaiting })))
+  const opened =
+    openedByLock.get(lockId) ?? orThrow(await open(order, (isWaiting) => tell({ kind: 'waiting', isWaiting })))
   openedByLock.set(lockId, opened)
   const saving = savingOf(opened, path, (doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }))
   preparedById.set(id, { ...saving, opened, tell })
   tell({ kind: 'prepared' })
 }
 
-const refuse = (tell: Prepared['tell']) => (error: unknown) => tell({ kind: 'refused', said: saidOfError(error) ?? saidOf({ slug: 'unavailable' }) })
+const refuse = (tell: Prepared['tell']) => (error: unknown) =>
+  tell({ kind: 'refused', said: saidOfError(error) ?? saidOf({ slug: 'unavailable' }) })
 
 /** The browser's download of what was prepared: always an attachment of no type, never shown. */
 function answer({ name, sizeBytes, stream, opened, tell }: Prepared): Response {
@@ -55,7 +68,10 @@ function answer({ name, sizeBytes, stream, opened, tell }: Prepared): Response {
     'x-content-type-options': 'nosniff',
     ...(sizeBytes === null ? {} : { 'content-length': String(sizeBytes) }),
   }
-  return new Response(watched(stream, () => saved(opened, tell), refuse(tell)), { headers })
+  return new Response(
+    watched(stream, () => saved(opened, tell), refuse(tell)),
+    { headers },
+  )
 }
 
 async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
@@ -66,7 +82,11 @@ async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
 }
 
 /** The stream itself, telling how it ends. An error stays an error, so that a cut download is never taken for whole. */
-function watched(stream: ReadableStream<Bytes>, onEnd: () => Promise<void>, onError: (error: unknown) => void): ReadableStream<Bytes> {
+function watched(
+  stream: ReadableStream<Bytes>,
+  onEnd: () => Promise<void>,
+  onError: (error: unknown) => void,
+): ReadableStream<Bytes> {
   const reader = stream.getReader()
   return new ReadableStream<Bytes>(
     {

@@ -21,7 +21,8 @@ function makeWords(recipientId: string, button: HTMLButtonElement): void {
     button.disabled = false
     if (news.kind === 'relocked' && news.phrase !== undefined) void showWords(recipientId, news.phrase)
     else if (news.kind === 'relocked') part(root, '[data-no-key]').hidden = false
-    else showProblem(part(root, '[data-problem]'), news.kind === 'refused' ? news.said : saidOf({ slug: 'unavailable' }))
+    else
+      showProblem(part(root, '[data-problem]'), news.kind === 'refused' ? news.said : saidOf({ slug: 'unavailable' }))
   })
   worker.postMessage(ask)
 }

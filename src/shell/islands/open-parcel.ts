@@ -78,7 +78,9 @@ function showProgress(label: string, doneBytes?: number, totalBytes?: number): v
   part(root, '[data-progress]').hidden = false
   if (doneBytes === undefined || totalBytes === undefined) bar.removeAttribute('value')
   else bar.value = totalBytes === 0 ? 1 : doneBytes / totalBytes
-  const amounts = totalBytes ? `: ${sizeWords(doneBytes ?? 0, language)} ${words.of} ${sizeWords(totalBytes, language)}` : ''
+  const amounts = totalBytes
+    ? `: ${sizeWords(doneBytes ?? 0, language)} ${words.of} ${sizeWords(totalBytes, language)}`
+    : ''
   part(root, '[data-phase]').textContent = label + amounts
 }
 
@@ -108,7 +110,11 @@ async function fetchSealed() {
   const get = (what: string) => untilAnswered((signal) => fetch(`/api/collect/${recipientId}/${what}`, { signal }))
   const [lock, manifest] = await Promise.all([get('lock'), get('manifest')])
   const bytes = async (answer: Response): Promise<Bytes> => new Uint8Array(await answer.arrayBuffer())
-  return { lockAge: await bytes(lock), identity: lock.headers.get('safehand-identity'), manifestAge: await bytes(manifest) }
+  return {
+    lockAge: await bytes(lock),
+    identity: lock.headers.get('safehand-identity'),
+    manifestAge: await bytes(manifest),
+  }
 }
 
 async function openParcel(page: OpenPage): Promise<void> {
@@ -119,7 +125,13 @@ async function openParcel(page: OpenPage): Promise<void> {
   showProgress(words.opening)
   fetched ??= fetchSealed()
   const { lockAge, manifestAge, identity } = await fetched
-  const order: OpenOrder = { recipientId, parcel: page.parcel, lockAge, manifestAge, secret: identity === null ? secret : { identity } }
+  const order: OpenOrder = {
+    recipientId,
+    parcel: page.parcel,
+    lockAge,
+    manifestAge,
+    secret: identity === null ? secret : { identity },
+  }
   const ask: OpenAsk = { kind: 'open', order }
   page.worker.onmessage = ({ data }: MessageEvent<OpenNews>) => heed(data, page, order)
   page.worker.postMessage(ask)
@@ -132,7 +144,8 @@ function heed(news: DownloadNews, page: OpenPage, order: OpenOrder): void {
     isLarge = !news.isHeld
     showInside(news.inside, page, order)
     showProgress(words.checking)
-  } else if (news.kind === 'progress') showProgress(isLarge ? words.saving : words.checking, news.doneBytes, news.totalBytes)
+  } else if (news.kind === 'progress')
+    showProgress(isLarge ? words.saving : words.checking, news.doneBytes, news.totalBytes)
   else if (news.kind === 'waiting') part(root, '[data-waiting]').hidden = !news.isWaiting
   else if (news.kind === 'bytes') saveBlob(news.name, news.blob)
   else if (news.kind === 'ready' || news.kind === 'saved') free(news.kind === 'ready' ? words.ready : words.saved)
@@ -158,7 +171,8 @@ function showInside({ details, entries, isSigned }: Inside, page: OpenPage, orde
   for (const [name, value] of Object.entries(details)) {
     const place = root.querySelector<HTMLElement>(`[data-detail=${name}]`)
     if (!place || value === null || value === '') continue
-    place.textContent = name === 'keepUntil' ? new Date(value).toLocaleDateString(language, { dateStyle: 'long' }) : value
+    place.textContent =
+      name === 'keepUntil' ? new Date(value).toLocaleDateString(language, { dateStyle: 'long' }) : value
     place.closest<HTMLElement>('[data-row]')!.hidden = false
   }
   part(root, isSigned ? '[data-signed]' : '[data-unsigned]').hidden = false
@@ -181,7 +195,10 @@ function showInside({ details, entries, isSigned }: Inside, page: OpenPage, orde
     ...entries.slice(0, rowsMax).map(({ path, type, sizeBytes }) => {
       const row = document.createElement('li')
       const name = textElement('bdi', 'sh-files__name', type === 'folder' ? `${path}/` : path)
-      row.append(name, textElement('span', 'sh-files__size', type === 'folder' ? words.emptyFolder : sizeWords(sizeBytes, language)))
+      row.append(
+        name,
+        textElement('span', 'sh-files__size', type === 'folder' ? words.emptyFolder : sizeWords(sizeBytes, language)),
+      )
       if (type === 'file' && files.length > 1) row.append(saveButton(path, saver(path)))
       return row
     }),
@@ -213,17 +230,14 @@ interface Picker {
 
 /** Small parcels are held already. Large ones go straight to disk, by the picker or by the service worker. */
 async function save(path: string | null, page: OpenPage, order: OpenOrder): Promise<void> {
-  const pick = (window as Picker).showSaveFilePicker
-  const ask = (to?: FileSystemFileHandle) => page.worker.postMessage({ kind: 'save', path, ...(to ? { to } : {}) } satisfies OpenAsk)
+  const ask = (to?: FileSystemFileHandle) =>
+    page.worker.postMessage({ kind: 'save', path, ...(to ? { to } : {}) } satisfies OpenAsk)
   if (!isLarge) return ask()
-  if (pick) {
-    const to = await pick.call(window, { suggestedName: path?.split('/').pop() ?? `${order.parcel.reference}.zip` })
-    showProgress(words.saving)
-    return ask(to)
-  }
+  const suggestedName = path?.split('/').pop() ?? `${order.parcel.reference}.zip`
+  const to = await (window as Picker).showSaveFilePicker?.({ suggestedName })
   showProgress(words.saving)
-  if ('serviceWorker' in navigator) return download(path, page, order)
-  return ask()
+  if (!to && 'serviceWorker' in navigator) return download(path, page, order)
+  return ask(to)
 }
 
 const pingMs = 10_000
@@ -265,6 +279,7 @@ function saveBlob(name: string, blob: Blob): void {
 /** Shows the receipt as soon as the register has taken it in. */
 async function showReceipt(): Promise<void> {
   part(root, '[data-receipt]').hidden = false
+  root.querySelector('[data-not-me]')?.remove()
   await untilAnswered((signal) => fetch(`/api/collect/${recipientId}/receipt`, { signal }))
   part(root, '[data-receipt-making]').hidden = true
   part(root, '[data-receipt-ready]').hidden = false

@@ -3,7 +3,15 @@ import { limits } from '#core/kit/limits'
 import { piecesOf } from '#core/seal/flow'
 import { type OpenedEntry } from '#core/seal/tar-index'
 import { wholeBlob } from '#shell/islands/shared/blobs'
-import { confirm, open, saidOfError, savingOf, type Inside, type Opened, type OpenOrder } from '#shell/islands/shared/opening'
+import {
+  confirm,
+  open,
+  saidOfError,
+  savingOf,
+  type Inside,
+  type Opened,
+  type OpenOrder,
+} from '#shell/islands/shared/opening'
 import { saidOf, type Said } from '#shell/islands/shared/server'
 
 export type OpenAsk =
@@ -53,7 +61,8 @@ async function hold({ parcel, inside }: Opened): Promise<void> {
 
 /** The held files as if they were opened again. */
 async function* heldEntries({ parcel }: Opened): AsyncGenerator<OpenedEntry> {
-  for (const entry of parcel.manifest.index) yield { ...entry, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
+  for (const entry of parcel.manifest.index)
+    yield { ...entry, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
 }
 
 async function save(from: Opened, path: string | null, to?: FileSystemFileHandle): Promise<void> {

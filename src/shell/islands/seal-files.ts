@@ -43,7 +43,11 @@ function showChosen(): void {
         showChosen()
         part(root, selection.fileCount > 0 ? '[data-chosen]' : '[data-pick]').focus()
       })
-      row.append(textElement('span', 'sh-files__name', isFolder ? `${name}/` : name), textElement('span', 'sh-files__size', `${files}${sizeWords(size)}`), remove)
+      row.append(
+        textElement('span', 'sh-files__name', isFolder ? `${name}/` : name),
+        textElement('span', 'sh-files__size', `${files}${sizeWords(size)}`),
+        remove,
+      )
       return row
     }),
   )
@@ -56,8 +60,10 @@ function faults(): Said | undefined {
   const fields: Record<string, string> = {}
   const { message, availableDays, daysMax } = entered()
   if (selection.fileCount === 0) fields.files = 'Choose at least one file'
-  if (message.length > limits.textCharacters) fields.message = `The message must be ${limits.textCharacters} characters or fewer`
-  if (!(availableDays >= 1 && availableDays <= daysMax)) fields.availableDays = `Enter a number of days from 1 to ${daysMax}`
+  if (message.length > limits.textCharacters)
+    fields.message = `The message must be ${limits.textCharacters} characters or fewer`
+  if (!(availableDays >= 1 && availableDays <= daysMax))
+    fields.availableDays = `Enter a number of days from 1 to ${daysMax}`
   if (Object.keys(fields).length > 0) return { slug: 'form-incomplete', title: 'There is a problem', next: '', fields }
   const named = checkNames(selection.all)
   return named.ok ? undefined : saidOf(named.problem)
@@ -89,7 +95,15 @@ function sealAndSend(): void {
   worker.addEventListener('error', () => stop(saidOf({ slug: 'unavailable' })))
   const ask: SealAsk = {
     kind: 'seal',
-    order: { transferId, personId: root.dataset.person!, pq: root.dataset.pq === 'yes', files: selection.all, message, availableDays, deviceLabel: deviceLabel() },
+    order: {
+      transferId,
+      personId: root.dataset.person!,
+      pq: root.dataset.pq === 'yes',
+      files: selection.all,
+      message,
+      availableDays,
+      deviceLabel: deviceLabel(),
+    },
   }
   worker.postMessage(ask)
 }
@@ -108,8 +122,13 @@ function stop(said?: Said): void {
   worker = undefined
   showStep(root, 'choose')
   if (!said) return
-  const isDecided = said.clause !== undefined || ['gates-open', 'method-not-allowed', 'recipient-missing'].includes(said.slug)
-  showProblem(problem, said, isDecided ? { text: 'See the decision and what is allowed', href: `/transfers/${transferId}/decision` } : undefined)
+  const isDecided =
+    said.clause !== undefined || ['gates-open', 'method-not-allowed', 'recipient-missing'].includes(said.slug)
+  showProblem(
+    problem,
+    said,
+    isDecided ? { text: 'See the decision and what is allowed', href: `/transfers/${transferId}/decision` } : undefined,
+  )
 }
 
 function progressWatch() {
@@ -121,8 +140,11 @@ function progressWatch() {
       const now = pace.note(doneBytes, performance.now())
       const share = doneBytes / totalBytes
       part<HTMLProgressElement>(root, '[data-bar]').value = Math.round(share * 1000)
-      part(root, '[data-phase]').textContent = share < 1 ? `${sizeWords(doneBytes)} of ${sizeWords(totalBytes)}` : 'Finishing'
-      if (now && share < 1) part(root, '[data-pace]').textContent = `${sizeWords(now.bytesPerSecond)} a second, ${timeLeftWords(now.secondsLeft)}`
+      part(root, '[data-phase]').textContent =
+        share < 1 ? `${sizeWords(doneBytes)} of ${sizeWords(totalBytes)}` : 'Finishing'
+      if (now && share < 1)
+        part(root, '[data-pace]').textContent =
+          `${sizeWords(now.bytesPerSecond)} a second, ${timeLeftWords(now.secondsLeft)}`
       // Read aloud at each tenth only, or nothing else could be heard.
       const tenth = Math.floor(share * 10)
       if (tenth > aloudTenth) part(root, '[data-aloud]').textContent = `${tenth * 10} per cent`
@@ -147,7 +169,15 @@ async function showSent(addressees: Addressee[], keepsKey: boolean): Promise<voi
   const answer = await untilAnswered((signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }))
   const { recipients } = (await answer.json()) as { recipients: Standing[] }
   const cards = new Map(
-    recipients.map((who) => [who.id, showTelling(part(root, '[data-tell]'), transferId, who, addressees.find(({ id }) => id === who.id)?.phrase ?? null)]),
+    recipients.map((who) => [
+      who.id,
+      showTelling(
+        part(root, '[data-tell]'),
+        transferId,
+        who,
+        addressees.find(({ id }) => id === who.id)?.phrase ?? null,
+      ),
+    ]),
   )
   watchStanding(transferId, (all) => all.forEach((now) => cards.get(now.id)?.(now)))
 }

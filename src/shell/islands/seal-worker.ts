@@ -3,7 +3,9 @@ import { newWords, sealAndSend, type Addressee, type SealOrder } from '#shell/is
 import { type Holder } from '#shell/islands/shared/sender-key'
 import { Refused, type Said } from '#shell/islands/shared/server'
 
-export type SealAsk = { kind: 'seal'; order: SealOrder } | { kind: 'relock'; order: Holder & { transferId: string; recipientId: string } }
+export type SealAsk =
+  | { kind: 'seal'; order: SealOrder }
+  | { kind: 'relock'; order: Holder & { transferId: string; recipientId: string } }
 
 export type SealNews =
   | { kind: 'progress'; doneBytes: number; totalBytes: number }

@@ -52,7 +52,9 @@ export async function ownKey(name: string): Promise<DeviceKey> {
   const fresh = await makeKey()
   const db = await openStore()
   // `add` fails when another tab was first; then its key is the one.
-  await settled(db.transaction(store, 'readwrite', { durability: 'strict' }).objectStore(store).add(fresh, name)).catch(() => undefined)
+  await settled(db.transaction(store, 'readwrite', { durability: 'strict' }).objectStore(store).add(fresh, name)).catch(
+    () => undefined,
+  )
   db.close()
   return (await knownKey(name)) ?? asKey(fresh)
 }

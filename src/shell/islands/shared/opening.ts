@@ -80,11 +80,18 @@ export async function open(order: OpenOrder, onWaiting: OnWaiting): Promise<Outc
 const stallMs = 60_000
 
 /** A range of the sealed content. A connection that breaks is taken up again where it broke. */
-async function* contentOf(recipientId: string, { start, end }: { start: number; end: number }, onWaiting: OnWaiting): AsyncGenerator<Uint8Array> {
-  for (let at = start; at < end; ) {
+async function* contentOf(
+  recipientId: string,
+  { start, end }: { start: number; end: number },
+  onWaiting: OnWaiting,
+): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end;) {
     const broken = new AbortController()
     const headers = { range: `bytes=${at}-${end - 1}` }
-    const answer = await untilAnswered(() => fetch(`/api/collect/${recipientId}/content`, { headers, signal: broken.signal }), onWaiting)
+    const answer = await untilAnswered(
+      () => fetch(`/api/collect/${recipientId}/content`, { headers, signal: broken.signal }),
+      onWaiting,
+    )
     const reader = answer.body!.getReader()
     try {
       for (;;) {
@@ -117,8 +124,16 @@ export type OnBytes = (doneBytes: number, totalBytes: number) => void
  *
  * @param entries - where the zip takes its files from, when they have been fetched already
  */
-export function savingOf({ parcel, inside }: Opened, path: string | null, onBytes: OnBytes, entries = parcel.entries()): Saving {
-  const totalBytes = inside.entries.reduce((total, entry) => total + (path === null || entry.path === path ? entry.sizeBytes : 0), 0)
+export function savingOf(
+  { parcel, inside }: Opened,
+  path: string | null,
+  onBytes: OnBytes,
+  entries = parcel.entries(),
+): Saving {
+  const totalBytes = inside.entries.reduce(
+    (total, entry) => total + (path === null || entry.path === path ? entry.sizeBytes : 0),
+    0,
+  )
   let doneBytes = 0
   const counted = async function* (bytes: AsyncIterable<Uint8Array>) {
     for await (const piece of bytes) {
@@ -128,12 +143,23 @@ export function savingOf({ parcel, inside }: Opened, path: string | null, onByte
     }
   }
   if (path === null) {
-    return { name: `${inside.details.reference}.zip`, sizeBytes: null, stream: makeZip(zipped(entries, counted)) as ReadableStream<Bytes> }
+    return {
+      name: `${inside.details.reference}.zip`,
+      sizeBytes: null,
+      stream: makeZip(zipped(entries, counted)) as ReadableStream<Bytes>,
+    }
   }
-  return { name: path.split('/').pop()!, sizeBytes: totalBytes, stream: streamOf(counted(orThrow(parcel.openFile(path)))) }
+  return {
+    name: path.split('/').pop()!,
+    sizeBytes: totalBytes,
+    stream: streamOf(counted(orThrow(parcel.openFile(path)))),
+  }
 }
 
-async function* zipped(entries: AsyncGenerator<OpenedEntry>, counted: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) {
+async function* zipped(
+  entries: AsyncGenerator<OpenedEntry>,
+  counted: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
+) {
   for await (const { path, type, sizeBytes, modifiedSeconds, bytes } of entries) {
     const lastModified = new Date(modifiedSeconds * 1000)
     if (type === 'folder') yield { name: `${path}/`, lastModified }
@@ -151,9 +177,17 @@ export async function confirm({ parcel, order }: Opened, onWaiting: OnWaiting): 
   const { recipientId, parcel: described } = order
   const key = await recipientKey(recipientId)
   const { purpose, limits, handling, checkpoint, sealedLockIds: lockIds } = described
-  const receipt = await parcel.receipt({ acknowledged: { purpose, limits, handling }, checkpoint, lockIds, sign: key.sign })
+  const receipt = await parcel.receipt({
+    acknowledged: { purpose, limits, handling },
+    checkpoint,
+    lockIds,
+    sign: key.sign,
+  })
   const { statement, receiptSignature, recipientSignature: collectingSignature } = orThrow(receipt)
-  await untilAnswered(jsonTo(`/api/collect/${recipientId}/opened`, { statement, receiptSignature, collectingSignature }), onWaiting)
+  await untilAnswered(
+    jsonTo(`/api/collect/${recipientId}/opened`, { statement, receiptSignature, collectingSignature }),
+    onWaiting,
+  )
 }
 
 /** Any failure as the page shows it; undefined for what is no problem of ours but a mistake or a full disk. */

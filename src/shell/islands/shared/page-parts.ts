@@ -8,7 +8,11 @@ export function part<T extends Element = HTMLElement>(within: ParentNode, select
 }
 
 /** An element that holds text. Never markup: names and messages are other people's words. */
-export function textElement<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, text: string): HTMLElementTagNameMap[K] {
+export function textElement<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  text: string,
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag)
   element.className = className
   element.textContent = text
@@ -30,14 +34,19 @@ export interface WayOut {
 }
 
 /** Shows a problem as GOV.UK does, its sentences for fields linked to them, and moves the reader to it. */
-export function showProblem(place: HTMLElement, said: Pick<Said, 'title' | 'next' | 'detail' | 'fields'>, wayOut?: WayOut): void {
+export function showProblem(
+  place: HTMLElement,
+  said: Pick<Said, 'title' | 'next' | 'detail' | 'fields'>,
+  wayOut?: WayOut,
+): void {
   const summary = textElement('div', 'govuk-error-summary', '')
   summary.tabIndex = -1
   const alert = textElement('div', '', '')
   alert.setAttribute('role', 'alert')
   const body = textElement('div', 'govuk-error-summary__body', '')
   const list = textElement('ul', 'govuk-list govuk-error-summary__list', '')
-  for (const [field, sentence] of Object.entries(said.fields ?? {})) list.append(lineOf({ text: sentence, href: `#${field}` }))
+  for (const [field, sentence] of Object.entries(said.fields ?? {}))
+    list.append(lineOf({ text: sentence, href: `#${field}` }))
   if (!said.fields) {
     if (said.detail) body.append(textElement('p', 'govuk-body', said.detail))
     body.append(textElement('p', 'govuk-body', said.next))

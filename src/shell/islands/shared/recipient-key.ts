@@ -5,4 +5,5 @@ import { ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
 export const recipientKey = (recipientId: string): Promise<DeviceKey> => ownKey(`recipient/${recipientId}`)
 
 /** Its public half, as the form sends it. */
-export const ownKeyField = async (recipientId: string): Promise<string> => toBase64((await recipientKey(recipientId)).publicKey)
+export const ownKeyField = async (recipientId: string): Promise<string> =>
+  toBase64((await recipientKey(recipientId)).publicKey)

@@ -62,7 +62,10 @@ async function enrol(order: SealOrder, onWaiting: OnWaiting): Promise<DeviceKey 
  * @returns what is to be told to whom. The phrases exist here and nowhere else.
  * @throws Refused when the server or the files say no; nothing has been sent then that anybody could open
  */
-export async function sealAndSend(order: SealOrder, watch: Watch): Promise<{ addressees: Addressee[]; keepsKey: boolean }> {
+export async function sealAndSend(
+  order: SealOrder,
+  watch: Watch,
+): Promise<{ addressees: Addressee[]; keepsKey: boolean }> {
   const key = await enrol(order, watch.onWaiting)
   const sources = order.files.map(sourceOf)
   const measured = {
@@ -94,7 +97,10 @@ export async function sealAndSend(order: SealOrder, watch: Watch): Promise<{ add
 }
 
 /** The message is sealed with the files and never shown to the server. */
-const detailsOf = ({ reference, marking, purpose, limits, handling, keepUntil }: Begun, message: string): ParcelDetails => ({
+const detailsOf = (
+  { reference, marking, purpose, limits, handling, keepUntil }: Begun,
+  message: string,
+): ParcelDetails => ({
   reference,
   marking,
   message,
@@ -111,7 +117,11 @@ function locksOf(begun: Begun, addressees: Addressee[]): LockRequest[] {
     if (keyRecipient !== undefined) return { kind: 'key', recipientId: id, to: { recipient: keyRecipient } }
     return { kind: lockKinds[0]!, recipientId: id, to: { recipient: begun.automaticRecipient! } }
   })
-  const forSender = (begun.senderRecipients ?? []).map((recipient): LockRequest => ({ kind: 'sender', recipientId: null, to: { recipient } }))
+  const forSender = (begun.senderRecipients ?? []).map((recipient): LockRequest => ({
+    kind: 'sender',
+    recipientId: null,
+    to: { recipient },
+  }))
   return [...forRecipients, ...forSender]
 }
 
@@ -123,7 +133,10 @@ const sourceOf = ({ path, file }: Chosen): SealSource => ({
   read: () => readOf(file!),
 })
 
-/** A file that was deleted or moved since it was chosen counts as changed, like one that was written to. */
+/**
+ * A file's stream fails for one reason, under a different name in each browser: it is no longer what was chosen, or no
+ * longer there. The sealing knows that by the name it has in the standard.
+ */
 async function* readOf(file: File): AsyncGenerator<Uint8Array> {
   const reader = file.stream().getReader()
   try {
@@ -133,8 +146,7 @@ async function* readOf(file: File): AsyncGenerator<Uint8Array> {
       yield value
     }
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'NotFoundError') throw new DOMException(error.message, 'NotReadableError')
-    throw error
+    throw new DOMException(String(error), 'NotReadableError')
   } finally {
     await reader.cancel().catch(() => undefined)
   }
@@ -159,7 +171,12 @@ function partSender(parcelId: string, totalBytes: number, { onProgress, onWaitin
 const stallMs = 60_000
 
 /** PUTs bytes, telling how many have left. Only XMLHttpRequest can tell; it answers like `fetch`. */
-function putBytes(url: string, bytes: Bytes, sha256: string, onSent: (count: number) => void = () => {}): Promise<Response> {
+function putBytes(
+  url: string,
+  bytes: Bytes,
+  sha256: string,
+  onSent: (count: number) => void = () => {},
+): Promise<Response> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     let stall: ReturnType<typeof setTimeout>
@@ -174,7 +191,8 @@ function putBytes(url: string, bytes: Bytes, sha256: string, onSent: (count: num
       moving()
       onSent(loaded)
     }
-    request.onload = () => resolve(new Response(request.status === 204 ? null : request.responseText, { status: request.status }))
+    request.onload = () =>
+      resolve(new Response(request.status === 204 ? null : request.responseText, { status: request.status }))
     request.onerror = request.onabort = () => reject(new TypeError('The server was not reached'))
     request.onloadend = () => clearTimeout(stall)
     moving()
@@ -183,7 +201,12 @@ function putBytes(url: string, bytes: Bytes, sha256: string, onSent: (count: num
 }
 
 /** Sends the manifest, then completes the parcel. Saying either twice changes nothing. */
-async function finish(parcelId: string, sealed: SealedParcel, key: DeviceKey | undefined, onWaiting: OnWaiting): Promise<void> {
+async function finish(
+  parcelId: string,
+  sealed: SealedParcel,
+  key: DeviceKey | undefined,
+  onWaiting: OnWaiting,
+): Promise<void> {
   const { manifestAge, manifestSha256, locks, signature, contentSizeBytes, parts, parcelRoot } = sealed
   await untilAnswered(() => putBytes(`/api/parcels/${parcelId}/manifest`, manifestAge, manifestSha256), onWaiting)
   const completion = {
@@ -208,7 +231,9 @@ interface OwnParcel {
  *
  * @returns the new phrase, or undefined when this browser holds no key that opens the parcel
  */
-export async function newWords(order: Holder & { transferId: string; recipientId: string }): Promise<string | undefined> {
+export async function newWords(
+  order: Holder & { transferId: string; recipientId: string },
+): Promise<string | undefined> {
   const key = await knownKey(senderKeyName(order)).catch(() => undefined)
   if (!key) return undefined
   const tools = await webTools()
@@ -218,7 +243,9 @@ export async function newWords(order: Holder & { transferId: string; recipientId
   const lock = await firstThatOpens(parcelId, senderLocks, identity, tools)
   if (!lock) return undefined
   const phrase = newPhrase(tools.randomBytes)
-  const made = orThrow(await makeLock({ kind: 'passphrase', recipientId: order.recipientId, to: { phrase } }, lock, tools))
+  const made = orThrow(
+    await makeLock({ kind: 'passphrase', recipientId: order.recipientId, to: { phrase } }, lock, tools),
+  )
   // Asked once: a second lock under the same id could not be told from the first, so a lost answer means new words.
   const locked = await jsonTo(`/api/parcels/${parcelId}/locks`, made)(AbortSignal.timeout(60_000))
   if (!locked.ok) throw new Refused(await saidBy(locked))

@@ -35,7 +35,10 @@ export type OnWaiting = (isWaiting: boolean) => void
  *
  * @throws Refused when the answer is a problem of our own making
  */
-export async function untilAnswered(ask: (signal: AbortSignal) => Promise<Response>, onWaiting: OnWaiting = () => {}): Promise<Response> {
+export async function untilAnswered(
+  ask: (signal: AbortSignal) => Promise<Response>,
+  onWaiting: OnWaiting = () => {},
+): Promise<Response> {
   for (let tries = 0; ; tries += 1) {
     const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
     if (answer && answer.status < 500 && answer.status !== 408) {
@@ -51,7 +54,8 @@ export async function untilAnswered(ask: (signal: AbortSignal) => Promise<Respon
 /** The ways in which `fetch` says that nothing was reached; anything else is our own mistake. */
 function outOfReach(error: unknown): undefined {
   if (error instanceof TypeError) return undefined
-  if (error instanceof DOMException && ['TimeoutError', 'AbortError', 'NetworkError'].includes(error.name)) return undefined
+  if (error instanceof DOMException && ['TimeoutError', 'AbortError', 'NetworkError'].includes(error.name))
+    return undefined
   throw error
 }
 
@@ -74,7 +78,12 @@ export async function saidBy(answer: Response): Promise<Said> {
   const row = problems[slug] ?? problems.unavailable
   const { detail, clause, fields } = body ?? {}
   const said: Said = { slug, title: body?.title ?? row.title, next: body?.next ?? row.next }
-  return { ...said, ...(detail && detail !== said.next ? { detail } : {}), ...(clause ? { clause } : {}), ...(fields ? { fields } : {}) }
+  return {
+    ...said,
+    ...(detail && detail !== said.next ? { detail } : {}),
+    ...(clause ? { clause } : {}),
+    ...(fields ? { fields } : {}),
+  }
 }
 
 /** A request with a JSON body, for `untilAnswered`. */

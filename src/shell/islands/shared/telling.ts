@@ -23,7 +23,12 @@ warnBeforeLeaving(() => untold > 0)
  * @param phrase - null when no words are needed
  * @returns what to call whenever the recipient's standing is known anew
  */
-export function showTelling(place: HTMLElement, transferId: string, who: Standing, phrase: string | null): (now: Standing) => void {
+export function showTelling(
+  place: HTMLElement,
+  transferId: string,
+  who: Standing,
+  phrase: string | null,
+): (now: Standing) => void {
   const card = part<HTMLTemplateElement>(document, 'template[data-telling]').content.cloneNode(true) as DocumentFragment
   const root = part(card, '[data-recipient]')
   root.dataset.recipient = who.id
@@ -48,7 +53,8 @@ export function showTelling(place: HTMLElement, transferId: string, who: Standin
 function makeUnique(root: HTMLElement, suffix: string): void {
   for (const name of ['id', 'for', 'aria-labelledby', 'aria-describedby', 'name']) {
     for (const element of root.querySelectorAll(`[${name}]`)) {
-      if (name !== 'name' || element.getAttribute('type') === 'radio') element.setAttribute(name, `${element.getAttribute(name)}-${suffix}`)
+      if (name !== 'name' || element.getAttribute('type') === 'radio')
+        element.setAttribute(name, `${element.getAttribute(name)}-${suffix}`)
     }
   }
 }
@@ -84,7 +90,12 @@ function noteStanding(root: HTMLElement, now: Standing, hasWords: boolean): void
   }
 }
 
-const howWords: Record<string, string> = { telephone: 'by telephone', 'in-person': 'in person', text: 'by text from a work phone', letter: 'by letter' }
+const howWords: Record<string, string> = {
+  telephone: 'by telephone',
+  'in-person': 'in person',
+  text: 'by text from a work phone',
+  letter: 'by letter',
+}
 
 function listenForTold(root: HTMLElement, transferId: string, recipientId: string): void {
   const form = part<HTMLFormElement>(root, 'form[data-told]')
@@ -98,7 +109,9 @@ function listenForTold(root: HTMLElement, transferId: string, recipientId: strin
     const isMissed = button?.hasAttribute('data-missed') ?? false
     const how = isMissed ? 'not-reached' : howOf(form)
     const given = number.value.trim()
-    const body = isMissed ? { how } : { ...(how ? { how } : {}), ...(given && how !== 'in-person' ? { number: given } : {}) }
+    const body = isMissed
+      ? { how }
+      : { ...(how ? { how } : {}), ...(given && how !== 'in-person' ? { number: given } : {}) }
     tellServer(`/api/transfers/${transferId}/recipients/${recipientId}/told`, body).then(
       () => noteTold(root, how),
       (said: Said) => showProblem(part(root, '[data-problem]'), said),
@@ -106,7 +119,8 @@ function listenForTold(root: HTMLElement, transferId: string, recipientId: strin
   })
 }
 
-const howOf = (form: HTMLFormElement): string => form.querySelector<HTMLInputElement>('input[type=radio]:checked')?.value ?? ''
+const howOf = (form: HTMLFormElement): string =>
+  form.querySelector<HTMLInputElement>('input[type=radio]:checked')?.value ?? ''
 
 async function tellServer(url: string, body: unknown): Promise<void> {
   try {
@@ -142,6 +156,10 @@ export function watchStanding(transferId: string, onStanding: (all: Standing[]) 
     const isRinging = document.querySelector('[data-ring]:not([hidden])') !== null
     document.title = isRinging ? `Ring now – ${title}` : title
   }
-  const again = () => void look().then(() => setTimeout(again, pollMs), () => undefined)
+  const again = () =>
+    void look().then(
+      () => setTimeout(again, pollMs),
+      () => undefined,
+    )
   again()
 }

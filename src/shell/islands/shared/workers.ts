@@ -16,7 +16,8 @@ const policy = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.cre
 
 const trusted = (url: string): string => policy?.createScriptURL(url) ?? url
 
-export const startWorker = (name: 'seal' | 'open'): Worker => new Worker(trusted(known[name]), { name: `safehand-${name}` })
+export const startWorker = (name: 'seal' | 'open'): Worker =>
+  new Worker(trusted(known[name]), { name: `safehand-${name}` })
 
 /** Registers the service worker that saves large files. It answers for addresses under its own folder only. */
 export const registerDownloads = (): Promise<ServiceWorkerRegistration> =>
