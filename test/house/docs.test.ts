@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
+
+/** The lines of a page's `sh` blocks. */
+const commandsOf = (page: string) =>
+  [...read(page).matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap((match) => match[1]!.trim().split('\n'))
+
+test('the commands of the guide for operators work, in their order', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'safehand-docs-'))
+  try {
+    const commands = commandsOf('docs/operate.md')
+    assert.ok(commands.length >= 4)
+    for (const command of commands) {
+      const { status, stderr } = spawnSync(
+        'sh',
+        ['-c', command.replace(/^npx safehand/, `${process.execPath} bin/safehand.js`)],
+        {
+          cwd: root,
+          encoding: 'utf8',
+          env: { ...process.env, DATA: join(folder, 'data') },
+        },
+      )
+      assert.equal(status, 0, `${command}\n${stderr}`)
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('README’s two commands are what npm and the checks of every change run', () => {
+  assert.ok(commandsOf('README.md').includes('npm ci && npm test'))
+  assert.ok(commandsOf('README.md').includes('npm ci && npm start'))
+  assert.match(read('.ci/run'), /^npm ci\nnpm test$/m)
+})
+
+test('every command that a page names exists', () => {
+  const { stdout } = spawnSync(process.execPath, ['bin/safehand.js', '--help'], { cwd: root, encoding: 'utf8' })
+  const help = stdout.split('\n').flatMap((line) => /^ {2}(\w+) /.exec(line)?.[1] ?? [])
+  for (const page of pages) {
+    for (const [, name] of read(page).matchAll(/`(?:npx )?safehand ([a-z]+)[^`]*`/g))
+      assert.ok(help.includes(name!), `${page}: safehand ${name}`)
+  }
+})
+
+test('every link from one page to another leads somewhere', () => {
+  for (const page of pages) {
+    for (const [, target] of read(page).matchAll(/\]\((?!https?:|#|<)([^)#]+)[^)]*\)/g)) {
+      assert.ok(existsSync(join(root, dirname(page), target!)), `${page}: ${target}`)
+    }
+  }
+})
