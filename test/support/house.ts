@@ -19,9 +19,9 @@ export interface TestHouse {
   house: House & { blobs: FaultyBlobs }
   app: FastifyInstance
   /** Moves the clock on. */
-  advance(ms: number): void
+  advance: (ms: number) => void
   /** A browser signed in as one of the demonstration's people; a stranger without a name. */
-  browser(name?: string): Promise<Browser>
+  browser: (name?: string) => Promise<Browser>
 }
 
 export const day = 86_400_000

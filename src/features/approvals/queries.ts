@@ -132,13 +132,10 @@ export const adviceEnded = (tx: Tx, transferId: string) =>
     .set({ state: 'draft' })
     .where('id', '=', transferId)
     .where('state', '=', 'asking')
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('adviceRequests').where('transferId', '=', transferId).where('answeredAt', 'is', null).select('id'),
-        ),
-      ),
-    )
+    .where((eb) => {
+      const open = eb.selectFrom('adviceRequests').where('transferId', '=', transferId).where('answeredAt', 'is', null)
+      return eb.not(eb.exists(open.select('id')))
+    })
     .execute()
 
 /** The facts that answers have settled for a transfer; a newer answer wins over an older. */

@@ -92,6 +92,9 @@ const english = {
     save: 'Save',
     problems: {} as Partial<Record<ProblemSlug, Row>>,
   },
+
+  /** Sentences about fields, by their English. */
+  sentences: {} as Record<string, string>,
 }
 
 /** The Welsh is a draft until a translator has read it: every string here awaits one. */
@@ -263,6 +266,14 @@ const welsh: typeof english = {
         next: 'Rhowch gynnig arall arni ymhen ychydig funudau. Ni chollwyd dim.',
       },
     },
+  },
+
+  sentences: {
+    'Enter the code': 'Rhowch y cod',
+    'Open this page from the link in the email': 'Agorwch y dudalen hon o’r ddolen yn yr e-bost',
+    'Confirm that you have read the purpose': 'Cadarnhewch eich bod wedi darllen pam rydych yn cael hwn',
+    'Confirm that you have read the limits': 'Cadarnhewch eich bod wedi darllen y cyfyngiadau',
+    'Confirm that you have read how to handle it': 'Cadarnhewch eich bod wedi darllen sut i’w drin',
   },
 }
 

@@ -13,6 +13,8 @@ export interface Caller {
   cookie?: string | undefined
   /** Told of a new cookie, before the answer is read. */
   onCookie?: (cookie: string) => Promise<void>
+  /** Told whenever the server has gone away and is asked again. */
+  onWaiting?: () => void
 }
 
 interface Sending {
@@ -43,6 +45,8 @@ export function serverAddress(address: string): string {
 /** The API of a server. Every call throws a ProblemError when the server answers with a problem or cannot be reached. */
 export class Api {
   readonly #caller: Caller
+  /** A server that has never answered is not waited for: its address may be wrong. */
+  #wasReached = false
 
   constructor(caller: Caller) {
     this.#caller = caller
@@ -73,10 +77,12 @@ export class Api {
     const startedAt = performance.now()
     for (let pauseMs: number = limits.clientPauseMs; ; pauseMs = Math.min(2 * pauseMs, limits.clientPauseMsMax)) {
       const answer = await this.#once(method, path, sending)
+      this.#wasReached ||= answer instanceof Response
       if (answer instanceof Response && answer.ok) return answer
       const isAway = !(answer instanceof Response) || answer.status >= 502
       const isLate = performance.now() - startedAt > limits.clientPatienceMs
-      if (sending.again && isAway && !isLate) {
+      if (sending.again && this.#wasReached && isAway && !isLate) {
+        this.#caller.onWaiting?.()
         await wait(pauseMs)
         continue
       }

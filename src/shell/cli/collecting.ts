@@ -9,7 +9,7 @@ import { receiptKey, verifyEd25519 } from '#core/seal/receipt-key'
 import { randomBytes } from '#core/seal/tools'
 import { nodeTools } from '#edge/seal/node-tools'
 import { Api, serverAddress } from '#shell/cli/api'
-import { progressBar } from '#shell/cli/progress'
+import { progressBar, waitingWords } from '#shell/cli/progress'
 import type { Io } from '#shell/cli/command'
 import { readOwn, writeOwn } from '#shell/cli/own-files'
 
@@ -48,13 +48,14 @@ export function readLink(text: string): Link {
 }
 
 /** The recipient's API, as the browser that this machine is to the server: its cookie is kept for the next call. */
-export async function openCollection({ server, recipientId }: Link, env: NodeJS.ProcessEnv): Promise<Api> {
+export async function openCollection({ server, recipientId }: Link, { env, status }: Io): Promise<Api> {
   const file = `collect-${recipientId}.json`
   const kept = await readOwn<{ server: string; cookie: string }>(env, file)
   return new Api({
     server,
     cookie: kept?.server === server ? kept.cookie : undefined,
     onCookie: (cookie) => writeOwn(env, file, { server, cookie }),
+    onWaiting: () => status?.(waitingWords),
   })
 }
 

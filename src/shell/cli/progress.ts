@@ -2,6 +2,9 @@ import type { Io } from '#shell/cli/command'
 
 const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
 
+/** Shown while a server that has gone away is asked again. */
+export const waitingWords = 'Waiting for the server…'
+
 /** A number of bytes in words: `12 bytes`, `3.4 MB`. */
 export function sizeWords(bytes: number): string {
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))

@@ -32,7 +32,8 @@ interface Words {
 const root = part(document, '[data-collect]')
 const recipientId = root.dataset.collect!
 const words = JSON.parse(root.dataset.words!) as Words
-const language = document.documentElement.lang === 'cy' ? 'cy' : 'en-GB'
+/** The page's language; where the browser has no Welsh, numbers and dates fall back to how they are written here. */
+const language = document.documentElement.lang === 'cy' ? ['cy', 'en-GB'] : ['en-GB']
 const problem = part(root, '[data-problem]')
 
 /** Shows a problem in the page's language. Details exist in English only and are left out of other languages. */

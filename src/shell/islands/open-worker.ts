@@ -11,6 +11,7 @@ import {
   type Inside,
   type Opened,
   type OpenOrder,
+  type Saving,
 } from '#shell/islands/shared/opening'
 import { saidOf, type Said } from '#shell/islands/shared/server'
 
@@ -65,12 +66,19 @@ async function* heldEntries({ parcel }: Opened): AsyncGenerator<OpenedEntry> {
     yield { ...entry, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
 }
 
+/** What is to be saved, as it is fetched, or as it is held already. */
+function savingNow(from: Opened, path: string | null): Saving {
+  if (held.size === 0) return savingOf(from, path, onBytes)
+  if (path === null) return savingOf(from, path, () => {}, heldEntries(from))
+  const blob = held.get(path)!
+  return { name: path.split('/').pop()!, sizeBytes: blob.size, stream: blob.stream() }
+}
+
 async function save(from: Opened, path: string | null, to?: FileSystemFileHandle): Promise<void> {
-  const known = path === null ? undefined : held.get(path)
-  const { name, stream } = savingOf(from, path, onBytes, held.size > 0 ? heldEntries(from) : undefined)
+  const { name, stream } = savingNow(from, path)
   // An error on the way aborts the writing: what is there then is never put in the file's place.
-  if (to) await (known ? known.stream() : stream).pipeTo(await to.createWritable())
-  else tell({ kind: 'bytes', name, blob: known ?? (await wholeBlob(stream)) })
+  if (to) await stream.pipeTo(await to.createWritable())
+  else tell({ kind: 'bytes', name, blob: await wholeBlob(stream) })
   tell({ kind: 'saved' })
   if (isConfirmed || !from.parcel.isWhole()) return
   await confirm(from, onWaiting)

@@ -152,6 +152,7 @@ function progressWatch() {
     },
     waiting(isWaiting: boolean) {
       part(root, '[data-waiting]').hidden = !isWaiting
+      part(root, '[data-pace]').hidden = isWaiting
     },
   }
 }
@@ -163,7 +164,6 @@ async function showSent(addressees: Addressee[], keepsKey: boolean): Promise<voi
   history.replaceState(null, '', `/transfers/${transferId}`)
   document.title = 'Sealed and sent – Safehand'
   document.querySelector('.govuk-back-link')?.remove()
-  part(root, '[data-once]').hidden = addressees.every(({ phrase }) => phrase === null)
   part(root, '[data-keyless]').hidden = keepsKey
   showStep(root, 'sent')
   const answer = await untilAnswered((signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }))

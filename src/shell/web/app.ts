@@ -13,6 +13,7 @@ import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
 import { makeRenderer } from '#shell/web/pages'
 import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
+import { problemWords } from '#shell/web/words'
 import { securityHeaders } from '#shell/web/security-headers'
 
 /** What the pages' frame shows besides the page itself. */
@@ -171,7 +172,8 @@ export async function buildApp(
     problem: Problem,
   ) {
     void reply.status(problems[problem.slug].status)
-    return show(route, visit, request, reply, { values, errors: problem.fields ?? {}, errorList: errorList(problem) })
+    const said = problemWords(problem, visit.language)
+    return show(route, visit, request, reply, { values, errors: said.fields, errorList: errorList(said) })
   }
 
   function mountRaw(route: Raw): void {
@@ -208,10 +210,10 @@ export async function buildApp(
 }
 
 /** What the error summary lists: each field's sentence, or what the problem as a whole says to do. */
-const errorList = (problem: Problem) =>
-  problem.fields
-    ? Object.entries(problem.fields).map(([name, text]) => ({ text, href: `#${name}` }))
-    : [{ text: `${problems[problem.slug].title}. ${problem.detail ?? problems[problem.slug].next}` }]
+const errorList = ({ title, next, detail, fields }: ReturnType<typeof problemWords>) =>
+  Object.keys(fields).length > 0
+    ? Object.entries(fields).map(([name, text]) => ({ text, href: `#${name}` }))
+    : [{ text: `${title}. ${detail ?? next}` }]
 
 /** Where the built islands and styles are: beside the compiled program, or in `dist` of a checkout. */
 export const assetsFolder = (root: string) => join(root, 'dist', 'assets')

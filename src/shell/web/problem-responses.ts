@@ -3,6 +3,7 @@ import { problems, type ProblemSlug } from '#core/kit/problems'
 import type { Problem } from '#core/kit/outcome'
 import type { Language } from '#edge/web/route'
 import type { Render } from '#shell/web/pages'
+import { problemWords } from '#shell/web/words'
 
 /** Whether the caller reads pages; everything under /api, and whoever does not ask for HTML, reads problems as JSON. */
 export const wantsPage = (request: FastifyRequest): boolean =>
@@ -33,7 +34,8 @@ export function sendProblem(
   const row = problems[problem.slug]
   void reply.status(row.status)
   if (wantsPage(request)) {
-    const model = { title: row.title, next: row.next, detail: problem.detail, clause: problem.clause, ...context.model }
+    const { title, next, detail } = problemWords(problem, context.language)
+    const model = { title, next, detail, clause: problem.clause, ...context.model }
     return reply.type('text/html; charset=utf-8').send(context.render('problem', model, context.language))
   }
   const path = request.url.split('?')[0]!

@@ -1,4 +1,7 @@
+import { problems } from '#core/kit/problems'
+import type { Problem } from '#core/kit/outcome'
 import type { Language } from '#edge/web/route'
+import { collectWords } from '#features/parcels/words'
 
 /** What the frame around a recipient's page says, in both languages. A feature keeps its own words beside its views. */
 const english = {
@@ -19,3 +22,14 @@ const welsh: typeof english = {
 }
 
 export const words: Record<Language, typeof english> = { en: english, cy: welsh }
+
+/**
+ * A problem's words for a page. Only what a recipient can meet has Welsh; of that, details stay out, because they are
+ * written in English where the problem is found.
+ */
+export function problemWords(problem: Problem, language: Language) {
+  const { script, sentences } = collectWords[language]
+  const fields = Object.entries(problem.fields ?? {}).map(([name, said]) => [name, sentences[said] ?? said])
+  const row = script.problems[problem.slug]
+  return { ...problems[problem.slug], ...(row ?? { detail: problem.detail }), fields: Object.fromEntries(fields) as Record<string, string> }
+}

@@ -50,7 +50,7 @@ Exit code 0: collected. 1: refused, failed, or a code or your confirmation is ne
     const { positionals, values, io } = call
     if (positionals.length !== 1) throw new CalledWrongly('Give the link from the email, in quotes.')
     const link = readLink(positionals[0]!)
-    const api = await openCollection(link, io.env)
+    const api = await openCollection(link, io)
     const offered = await admit(api, link, values.code as string | undefined, io)
     await confirmTerms(call, offered)
     const key = await acknowledge(api, link.recipientId)

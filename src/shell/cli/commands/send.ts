@@ -4,7 +4,7 @@ import { Api, serverAddress } from '#shell/cli/api'
 import { CalledWrongly, printProblem, type Call, type Command } from '#shell/cli/command'
 import { addRecipient, answerQuestions, chooseMethod, decisionOn, inWords, type Newcomer } from '#shell/cli/describing'
 import { enrolDevice } from '#shell/cli/device'
-import { sizeWords } from '#shell/cli/progress'
+import { sizeWords, waitingWords } from '#shell/cli/progress'
 import { sealAndSend } from '#shell/cli/sealing'
 import { sourcesOf } from '#shell/cli/sources'
 
@@ -75,7 +75,8 @@ export const send: Command = {
     const said = read(call)
     const sources = await sourcesOf(call.positionals)
     const sizeBytes = sources.reduce((total, source) => total + source.sizeBytes, 0)
-    const api = new Api({ server: said.server, token: said.token })
+    const onWaiting = () => call.io.status?.(waitingWords)
+    const api = new Api({ server: said.server, token: said.token, onWaiting })
     const device = await enrolDevice(api, call.io.env)
     const transferId = said.transfer ?? (await api.post<{ id: string }>('/api/transfers', {})).id
     try {

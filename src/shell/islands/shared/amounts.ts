@@ -1,7 +1,7 @@
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte']
 
 /** A size as people say it, in SI units as the policy counts: `1.2 MB`. */
-export function sizeWords(sizeBytes: number, language = 'en-GB'): string {
+export function sizeWords(sizeBytes: number, language: string | string[] = 'en-GB'): string {
   const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, sizeBytes)) / 3))
   const digits = { maximumFractionDigits: place > 0 && sizeBytes / 1000 ** place < 100 ? 1 : 0 }
   const style = { style: 'unit', unit: units[place]!, unitDisplay: place === 0 ? 'long' : 'short' } as const

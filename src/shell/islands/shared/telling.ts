@@ -37,6 +37,7 @@ export function showTelling(
   if (phrase === null) {
     part(root, '[data-state]').textContent = 'No words needed: their link and their mailbox are enough.'
     part(root, '[data-reveal]').hidden = true
+    part(root, '[data-once]').hidden = true
   } else {
     untold += 1
     part(root, '[data-phrase]').replaceChildren(...phrase.split(' ').map((word) => textElement('li', '', word)))
@@ -142,8 +143,7 @@ function noteTold(root: HTMLElement, how: string): void {
   if (root.dataset.told === undefined) untold -= 1
   root.dataset.told = how
   done.textContent = `Told ${howWords[how]} at ${time}. It is on the record.`
-  part(root, '[data-ring]').hidden = true
-  part(root, '[data-words]').hidden = true
+  for (const each of ['ring', 'words', 'once']) part(root, `[data-${each}]`).hidden = true
 }
 
 /** Asks again and again how each recipient stands, for as long as the page is open. */
