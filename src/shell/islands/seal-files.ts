@@ -2,7 +2,14 @@
 import { limits } from '#core/kit/limits'
 import { type SealAsk, type SealNews } from '#shell/islands/seal-worker'
 import { paceOf, sizeWords, timeLeftWords } from '#shell/islands/shared/amounts'
-import { checkNames, filesOfDrop, filesOfInput, Selection, type Chosen } from '#shell/islands/shared/chosen'
+import {
+  checkNames,
+  filesOfDrop,
+  filesOfInput,
+  Selection,
+  visibleName,
+  type Chosen,
+} from '#shell/islands/shared/chosen'
 import { part, showProblem, showStep, textElement, warnBeforeLeaving } from '#shell/islands/shared/page-parts'
 import { type Addressee } from '#shell/islands/shared/sealing'
 import { saidOf, untilAnswered, type Said } from '#shell/islands/shared/server'
@@ -23,7 +30,7 @@ function add(chosen: Chosen[]): void {
   const twice = selection.add(chosen)
   showChosen()
   if (twice.length > 0) {
-    const next = `Rename one of them, or put them into different folders: ${twice.slice(0, 5).join(', ')}`
+    const next = `Rename one of them, or put them into different folders: ${twice.slice(0, 5).map(visibleName).join(', ')}`
     showProblem(problem, { title: 'Two different files have the same name', next })
   }
 }
@@ -37,14 +44,14 @@ function showChosen(): void {
       const row = document.createElement('li')
       const remove = textElement('button', 'sh-link-button', 'Remove')
       remove.type = 'button'
-      remove.append(textElement('span', 'govuk-visually-hidden', ` ${name}`))
+      remove.append(textElement('span', 'govuk-visually-hidden', ` ${visibleName(name)}`))
       remove.addEventListener('click', () => {
         selection.remove(name)
         showChosen()
         part(root, selection.fileCount > 0 ? '[data-chosen]' : '[data-pick]').focus()
       })
       row.append(
-        textElement('span', 'sh-files__name', isFolder ? `${name}/` : name),
+        textElement('bdi', 'sh-files__name', visibleName(isFolder ? `${name}/` : name)),
         textElement('span', 'sh-files__size', `${files}${sizeWords(size)}`),
         remove,
       )

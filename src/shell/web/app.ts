@@ -8,7 +8,16 @@ import type { Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
-import { apiPath, rawPaths, type Action, type Model, type Raw, type Route, type Screen, type Visit } from '#edge/web/route'
+import {
+  apiPath,
+  rawPaths,
+  type Action,
+  type Model,
+  type Raw,
+  type Route,
+  type Screen,
+  type Visit,
+} from '#edge/web/route'
 import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
 import { makeRenderer } from '#shell/web/pages'
 import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'

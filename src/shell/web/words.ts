@@ -29,7 +29,10 @@ export const words: Record<Language, typeof english> = { en: english, cy: welsh 
  */
 export function problemWords(problem: Problem, language: Language) {
   const { script, sentences } = collectWords[language]
-  const fields = Object.entries(problem.fields ?? {}).map(([name, said]) => [name, sentences[said] ?? said])
   const row = script.problems[problem.slug]
-  return { ...problems[problem.slug], ...(row ?? { detail: problem.detail }), fields: Object.fromEntries(fields) as Record<string, string> }
+  const sentence = (said: string) => sentences[said] ?? (row ? `${row.title}. ${row.next}` : said)
+  const fields = Object.entries(problem.fields ?? {}).map(([name, said]) => [name, sentence(said)])
+  const { title, next } = row ?? problems[problem.slug]
+  const detail = row ? undefined : problem.detail
+  return { title, next, detail, fields: Object.fromEntries(fields) as Record<string, string> }
 }

@@ -19,6 +19,10 @@ const topOf = (path: string) => path.split('/', 1)[0]!
 const isSame = (a: File | null, b: File | null) =>
   a === b || (a !== null && b !== null && a.size === b.size && a.lastModified === b.lastModified)
 
+/** A name with what hides in it made visible: control characters, and marks that make it read as another name. */
+export const visibleName = (name: string): string =>
+  name.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (hidden) => `\\u${hidden.codePointAt(0)!.toString(16).padStart(4, '0')}`)
+
 /** What has been chosen so far, in order. */
 export class Selection {
   readonly #chosen = new Map<string, Chosen>()
@@ -75,7 +79,7 @@ export function checkNames(chosen: readonly Chosen[]): Outcome<undefined> {
   const all = checkPaths(entries)
   if (all.ok) return ok()
   const path = bad?.path ?? firstThatClashes(entries)
-  return fail(all.problem.slug, { detail: JSON.stringify(path).slice(1, -1) })
+  return fail(all.problem.slug, { detail: visibleName(path) })
 }
 
 /** Of names that are each fine, the first that clashes with one before it. */

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Refused, untilAnswered } from '#shell/islands/shared/server'
+
+// Browsers have these on their global; the timers are real, so each test waits for one pause at most.
+Object.assign(globalThis, { addEventListener: () => {}, removeEventListener: () => {} })
+
+const answers = (...all: (Response | Error)[]) => {
+  const left = [...all]
+  return async () => {
+    const next = left.shift()!
+    if (next instanceof Error) throw next
+    return next
+  }
+}
+const problem = (status: number, body: unknown) => Response.json(body, { status })
+
+test('a lost network is waited for, and the page is told when it begins and when it is over', async () => {
+  const told: boolean[] = []
+  const answer = await untilAnswered(answers(new TypeError('Failed to fetch'), new Response('yes')), (isWaiting) =>
+    told.push(isWaiting),
+  )
+  assert.equal(await answer.text(), 'yes')
+  assert.deepEqual(told, [true, false])
+})
+
+test('a server that cannot just now is asked again', async () => {
+  const answer = await untilAnswered(answers(problem(503, {}), new Response(null, { status: 204 })))
+  assert.equal(answer.status, 204)
+})
+
+test('what the server refuses is not asked again, and carries its words', async () => {
+  const body = {
+    type: 'http://localhost/problems/parcel-days',
+    title: 'Too long',
+    next: 'Choose fewer.',
+    detail: 'At most 28.',
+    clause: 'D39',
+  }
+  await assert.rejects(untilAnswered(answers(problem(422, body))), (error: unknown) => {
+    assert.ok(error instanceof Refused)
+    assert.deepEqual(error.said, {
+      slug: 'parcel-days',
+      title: 'Too long',
+      next: 'Choose fewer.',
+      detail: 'At most 28.',
+      clause: 'D39',
+    })
+    return true
+  })
+})
+
+test('a refusal without words of its own gets ours', async () => {
+  await assert.rejects(untilAnswered(answers(new Response('<html>', { status: 400 }))), {
+    message: 'Safehand cannot do this just now',
+  })
+})
+
+test('a mistake of our own is not taken for a lost network', async () => {
+  await assert.rejects(untilAnswered(answers(new RangeError('wrong'))), RangeError)
+})
