@@ -77,12 +77,18 @@ async function checkMarker(config: Config): Promise<Outcome<undefined>> {
   return ok()
 }
 
-async function openStore(config: Config): Promise<Outcome<{ store: Store; stop: () => Promise<void> }>> {
-  if (config.databaseUrl) return ok({ store: openDatabase({ url: config.databaseUrl }), stop: async () => {} })
+const never = new Promise<Error>(() => {})
+
+async function openStore(
+  config: Config,
+): Promise<Outcome<{ store: Store; lost: Promise<Error>; stop: () => Promise<void> }>> {
+  if (config.databaseUrl) {
+    return ok({ store: openDatabase({ url: config.databaseUrl }), lost: never, stop: async () => {} })
+  }
   const server = await startEmbedded({ folder: join(config.dataFolder, 'postgres') })
-  return server.ok
-    ? ok({ store: openDatabase({ url: server.value.connectionString }), stop: () => server.value.stop() })
-    : server
+  if (!server.ok) return server
+  const { connectionString, lost } = server.value
+  return ok({ store: openDatabase({ url: connectionString }), lost, stop: () => server.value.stop() })
 }
 
 /** A Safehand that runs. */
@@ -90,6 +96,8 @@ export interface Running {
   house: House
   /** Address it answers at. */
   url: string
+  /** Comes true when the database is gone and does not come back: then the process must end. */
+  lost: Promise<Error>
   stop: () => Promise<void>
 }
 
@@ -106,7 +114,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   if (!loaded.ok) return loaded
   const opened = await openStore(config)
   if (!opened.ok) return opened
-  const { store, stop: stopDatabase } = opened.value
+  const { store, lost, stop: stopDatabase } = opened.value
   const migrated = await migrate(store.db)
   const register = migrated.ok ? await openRegister(store.db, config) : migrated
   if (!register.ok) {
@@ -147,6 +155,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   return ok({
     house,
     url: config.publicUrl,
+    lost,
     async stop() {
       await app.close()
       await jobs.stop()

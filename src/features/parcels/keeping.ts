@@ -6,6 +6,7 @@ import { recordEvent } from '#edge/keeper/record'
 import { inTransaction, type Tx } from '#edge/store/database'
 import type { Actor, Visit } from '#edge/web/route'
 import { staffById } from '#features/people/queries'
+import { mayAlsoHave } from '#features/transfers/decision'
 import { lockRecipient, lockTransfer, recipientsOf, updateRecipient, updateTransfer } from '#features/transfers/queries'
 import { notCollectedLetter, recalledLetter, remindRecipientLetter, remindSenderLetter } from '#features/parcels/mails'
 import {
@@ -93,6 +94,8 @@ export async function addLock(visit: Visit, parcelId: string, lock: LockGiven): 
     const recipient = lock.recipientId ? await ownRecipient(tx, transfer.id, lock.recipientId) : undefined
     if (!recipient || lock.kind === 'sender') return fail('not-found')
     if (recipient.notForMeAt) return fail('parcel-not-for-you')
+    const may = await mayAlsoHave(tx, house, transfer, recipient.id, parcel.declaredBytes)
+    if (!may.ok) return may
     if ((await destroyLocks(tx, parcel.id, now, recipient.id)) > 0) {
       await recordEvent(
         tx,

@@ -476,3 +476,74 @@ test('the phrase is nowhere on the server: not in the database, the blobs, the m
   assert.ok(!everything.includes(phrase!))
   assert.ok(!everything.includes(words.slice(0, 3).join(' ')))
 })
+
+test('another recipient is added to a parcel that is sent: confirmed first, then one small lock, nothing uploaded again', async () => {
+  const parcel = await aSentParcel(priya)
+  const at = `/api/transfers/${parcel.transferId}`
+  const { found } = await priya.post<{ found: { id: string }[] }>(`${at}/who/search`, { q: 'Jo' })
+  const { next } = await priya.post<{ next: string }>(`${at}/who`, { to: `person:${found[0]!.id}` })
+  assert.match(next, /\/confirm$/)
+  const recipientId = next.split('/')[4]!
+  const lock = {
+    id: crypto.randomUUID(),
+    recipientId,
+    kind: 'passphrase',
+    receiptPublicKey: toBase64(key.publicKey),
+    age: toBase64(new Uint8Array(100)),
+  }
+  const locks = `/api/parcels/${parcel.parcelId}/locks`
+  assert.equal(
+    (await priya.problem('POST', locks, lock)).slug,
+    'gates-open',
+    'nobody is sent a lock before they are confirmed',
+  )
+  await priya.post(next.replace('/transfers', '/api/transfers'), {
+    authorised: 'yes',
+    how: 'switchboard',
+    detail: 'Rang the school',
+  })
+  await priya.post(locks, lock)
+  assert.match((await newestMail(priya, 'office@millbrook.example')).subject, /Exampleshire/)
+  const { recipients } = await priya.get<{ recipients: { id: string; isInvited: boolean; linkHash?: unknown }[] }>(at)
+  assert.deepEqual(
+    recipients.map(({ isInvited }) => isInvited),
+    [true, true],
+  )
+  assert.ok(
+    recipients.every((recipient) => !('linkHash' in recipient)),
+    'what only the server may know is not shown',
+  )
+})
+
+test('a parcel that is sent goes to nobody whom the policy refuses', async () => {
+  const parcel = await aSentParcel(priya)
+  const at = `/api/transfers/${parcel.transferId}`
+  const { found } = await priya.post<{ found: { id: string }[] }>(`${at}/who/search`, { q: 'Lena' })
+  const { next } = await priya.post<{ next: string }>(`${at}/who`, { to: `person:${found[0]!.id}` })
+  await priya.post(next.replace('/transfers', '/api/transfers'), { authorised: 'yes', how: 'known', detail: 'Met her' })
+  const lock = {
+    id: crypto.randomUUID(),
+    recipientId: next.split('/')[4]!,
+    kind: 'passphrase',
+    receiptPublicKey: toBase64(key.publicKey),
+    age: toBase64(new Uint8Array(100)),
+  }
+  assert.equal((await priya.problem('POST', `/api/parcels/${parcel.parcelId}/locks`, lock)).slug, 'method-not-allowed')
+})
+
+test('who has the address of an organisation is not taken for a member of the public', async () => {
+  const id = await aReadyTransfer(priya)
+  const given = { kind: 'individual', fullName: 'A. Person', email: 'someone@northbrook-police.example' }
+  const { fields } = await priya.problem('POST', `/api/transfers/${id}/someone`, given)
+  assert.match(fields!.email!, /Northbrook Police/)
+  const organisation = { kind: 'organisation', fullName: 'A. Person', email: 'a.person@new.example' }
+  for (const chosen of ['nonsense', '0192f0c1-2222-7333-8444-555566667777']) {
+    assert.deepEqual(
+      Object.keys(
+        (await priya.problem('POST', `/api/transfers/${id}/someone`, { ...organisation, organisation: chosen }))
+          .fields!,
+      ),
+      ['organisation'],
+    )
+  }
+})

@@ -7,7 +7,7 @@ import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
 import { ownOrganisation } from '#features/organisations/queries'
 import { devicesOf } from '#features/people/queries'
 import { openGates } from '#features/transfers/gates'
-import { recipientsOf, transferById } from '#features/transfers/queries'
+import { shownRecipients, transferById } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
 import {
   acknowledge,
@@ -63,7 +63,7 @@ const sealPage = screen({
     return ok({
       title: 'Choose files and send',
       transfer: transfer.value,
-      recipients: await recipientsOf(visit.house.db, transfer.value.id),
+      recipients: await shownRecipients(visit.house.db, transfer.value.id),
       daysMax: limits.parcelDaysMax,
       days: limits.parcelDays,
       pq: visit.house.config.postQuantum,
@@ -411,7 +411,7 @@ export async function panel(visit: Visit, transferId: string) {
     model: {
       parcel,
       transfer,
-      recipients: await recipientsOf(visit.house.db, transferId),
+      recipients: await shownRecipients(visit.house.db, transferId),
       canAddLocks: (await devicesOf(visit.house.db, visit.actor.id)).length > 0,
       daysMax: limits.parcelDaysMax,
     },

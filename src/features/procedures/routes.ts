@@ -5,7 +5,7 @@ import { choice, fields, line, optional, telephone, text } from '#edge/web/field
 import { action, screen, type Route, type Visit } from '#edge/web/route'
 import { decideNow, unmet } from '#features/transfers/decision'
 import { recipientsOf, personDetails, updateTransfer } from '#features/transfers/queries'
-import { change } from '#features/transfers/routes'
+import { change } from '#features/transfers/change'
 import { transferOf } from '#features/transfers/transfer'
 import { insertSharingRecord, sharingRecordsOf } from '#features/procedures/queries'
 

@@ -85,8 +85,9 @@ export async function decideNow(
   house: House,
   transfer: TransferRow,
   sizeBytes?: number,
+  recipientId?: string,
 ): Promise<Outcome<{ decision: Decision; facts: Facts[] }>> {
-  const facts = await factsOf(db, house, transfer, sizeBytes)
+  const facts = await factsOf(db, house, transfer, sizeBytes, recipientId)
   const decisions: Decision[] = []
   for (const each of facts) {
     const decided = decide(house.policy, each)
@@ -135,15 +136,8 @@ export const unmet = (method: MethodDecision): Due[] =>
 export const handlingWords =
   'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.'
 
-/**
- * Takes the decision again before the first byte goes, with what was measured.
- *
- * @returns marking, handling and the longest a parcel may be kept; or `method-not-allowed` or `gates-open`
- */
-export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, sizeBytes: number) {
-  const kept = await keepDecision(tx, house, transfer, sizeBytes)
-  if (!kept.ok) return kept
-  const method = kept.value.decision.methods[transfer.method!]
+/** Whether a method may be used now; or `method-not-allowed` with the nearest yes, or `gates-open` with what is missing. */
+function usableNow(method: MethodDecision | undefined): Outcome<MethodDecision> {
   if (!method) return fail('not-found')
   if (!isUsable(method.outcome)) {
     const [reason] = method.reasons.filter((each) => each.effect === 'refuses' || each.effect === 'refers')
@@ -153,7 +147,26 @@ export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, s
     })
   }
   const gates = unmet(method)
-  if (gates.length > 0) return fail('gates-open', { detail: gates.map((gate) => gate.says).join(' ') })
+  return gates.length > 0 ? fail('gates-open', { detail: gates.map((gate) => gate.says).join(' ') }) : ok(method)
+}
+
+/** Whether one more recipient may have a parcel that is sent: the decision, taken for them alone. */
+export async function mayAlsoHave(tx: Tx, house: House, transfer: TransferRow, recipientId: string, sizeBytes: number) {
+  const decided = await decideNow(tx, house, transfer, sizeBytes, recipientId)
+  return decided.ok ? usableNow(decided.value.decision.methods[transfer.method!]) : decided
+}
+
+/**
+ * Takes the decision again before the first byte goes, with what was measured.
+ *
+ * @returns marking, handling and the longest a parcel may be kept; or `method-not-allowed` or `gates-open`
+ */
+export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, sizeBytes: number) {
+  const kept = await keepDecision(tx, house, transfer, sizeBytes)
+  if (!kept.ok) return kept
+  const usable = usableNow(kept.value.decision.methods[transfer.method!])
+  if (!usable.ok) return usable
+  const method = usable.value
   const councilClass = transfer.facts['council-class']
   return ok({
     marking: typeof councilClass === 'string' ? councilClass.toUpperCase() : '',

@@ -78,9 +78,16 @@ async function recipientFacts(
  * The facts of a transfer, once for each recipient: what the sender answered, what records say, what advice settled.
  * A fact she was not sure about is left out, and so unknown.
  *
+ * @param recipientId - for this recipient alone
  * @param sizeBytes - as measured, once files have been chosen; it replaces the band she gave
  */
-export async function factsOf(db: Db | Tx, house: House, asked: TransferRow, sizeBytes?: number): Promise<Facts[]> {
+export async function factsOf(
+  db: Db | Tx,
+  house: House,
+  asked: TransferRow,
+  sizeBytes?: number,
+  recipientId?: string,
+): Promise<Facts[]> {
   const transfer = await withAdvice(db, asked)
   const sender = await personDetails(db, transfer.senderId)
   const day = dayOf(house.now())
@@ -100,7 +107,8 @@ export async function factsOf(db: Db | Tx, house: House, asked: TransferRow, siz
     ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
   })
   const settled = { ...exceptions, ...((await adviceFacts(db, transfer.id)) as Facts) }
-  const recipients = await recipientsOf(db, transfer.id)
+  const all = await recipientsOf(db, transfer.id)
+  const recipients = recipientId ? all.filter(({ id }) => id === recipientId) : all
   if (recipients.length === 0) return [{ ...kinds[transfer.recipientKind ?? ''], ...shared, ...settled }]
   const confirmed = new Map((await confirmationsOf(db, transfer.id)).map((row) => [row.recipientId, row.authorised]))
   return Promise.all(

@@ -1,5 +1,7 @@
 import { ok, type Outcome } from '#core/kit/outcome'
 import type { House } from '#edge/house'
+import type { Db, Tx } from '#edge/store/database'
+import { liveMailboxCheck } from '#features/organisations/directory'
 import { decideNow, unmet } from '#features/transfers/decision'
 import { confirmationsOf, recipientsOf, type TransferRow } from '#features/transfers/queries'
 
@@ -13,7 +15,6 @@ export interface Gate {
 
 /** Where each obligation is met. An obligation without a place of its own is met by asking someone. */
 const places: Record<string, (transfer: TransferRow) => string> = {
-  members: (transfer) => `/transfers/${transfer.id}/mailbox`,
   isa: (transfer) => `/transfers/${transfer.id}/agreement`,
   certified: (transfer) => `/transfers/${transfer.id}/emergency`,
 }
@@ -34,7 +35,7 @@ export async function openGates(house: House, transfer: TransferRow): Promise<Ou
     gates.push({
       id: 'recipient',
       says: 'Say who it is for.',
-      url: `/transfers/${transfer.id}/recipients`,
+      url: `/transfers/${transfer.id}/${transfer.recipientKind === 'individual' ? 'someone?kind=individual' : 'who'}`,
       clauses: [],
     })
   if (!transfer.purposeWords || !transfer.informationWords) {
@@ -55,6 +56,16 @@ export async function openGates(house: House, transfer: TransferRow): Promise<Ou
           id: 'auth',
           says: `Confirm that this is the right person: ${recipient.fullName}.`,
           url: `/transfers/${transfer.id}/recipients/${recipient.id}/confirm`,
+          clauses: due.clauses,
+        })
+      }
+    } else if (due.id === 'members') {
+      for (const { mailboxId, organisationId, fullName } of recipients.filter((each) => each.mailboxId)) {
+        if (await liveMailboxCheck(house.db, mailboxId!, house.now())) continue
+        gates.push({
+          id: 'members',
+          says: `Check who can open the mailbox ${fullName}.`,
+          url: `/organisations/${organisationId}/mailboxes/${mailboxId}`,
           clauses: due.clauses,
         })
       }
@@ -85,4 +96,11 @@ export async function onward(house: House, transfer: TransferRow): Promise<Outco
   if (!gates.ok) return gates
   const first = gates.value.find((gate) => isCarried || (gate.id !== 'details' && gate.id !== 'recipient'))
   return ok(first?.url ?? (isCarried ? `${at}/seal` : `${at}/sent/${transfer.method}`))
+}
+
+/** Where a sender goes after adding somebody to a transfer that is sent: to confirm them, or back to its page. */
+export async function nextConfirmation(db: Db | Tx, transfer: TransferRow): Promise<string> {
+  const confirmed = new Set((await confirmationsOf(db, transfer.id)).map((row) => row.recipientId))
+  const [next] = (await recipientsOf(db, transfer.id)).filter((each) => !confirmed.has(each.id))
+  return next ? `/transfers/${transfer.id}/recipients/${next.id}/confirm` : `/transfers/${transfer.id}`
 }

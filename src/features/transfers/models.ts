@@ -17,7 +17,7 @@ import {
   namesOf,
   personDetails,
   recentPeople,
-  recipientsOf,
+  shownRecipients,
   type TransferRow,
 } from '#features/transfers/queries'
 import { eventWords, methodWords, stateWords } from '#features/transfers/words'
@@ -30,11 +30,11 @@ export async function whoModel(visit: Visit, transfer: TransferRow, search = '')
   const found = search ? await searchDirectory(house.db, { words: search, limit: limits.directoryResults }) : []
   const recent = search ? [] : (await recentPeople(house.db, actor.id)).map((person) => ({ ...person, kind: 'person' }))
   return ok({
-    title: 'Who is it for?',
+    title: transfer.state === 'sent' || transfer.state === 'collected' ? 'Who else is it for?' : 'Who is it for?',
     search,
     found,
     recent,
-    chosen: await recipientsOf(house.db, transfer.id),
+    chosen: await shownRecipients(house.db, transfer.id),
     backUrl: '/',
   })
 }
@@ -136,7 +136,7 @@ export async function decisionModel(visit: Visit, asked: TransferRow): Modelled 
     ask: whomToAsk(house, decision, transfer),
     roles: Object.fromEntries([...house.policy.vocabulary.roles].map(([id, { name }]) => [id, roleWords(id, name)])),
     told: toldModel(house, transfer),
-    recipients: await recipientsOf(house.db, transfer.id),
+    recipients: await shownRecipients(house.db, transfer.id),
     certification: await certificationOf(house.db, transfer.id),
     atRisk: transfer.facts.urgency === 'at-risk-now',
     published: transfer.facts.published === true,
@@ -169,7 +169,7 @@ function whomToAsk(house: House, decision: Decision, transfer: TransferRow): str
 export async function transferModel(visit: Visit, transfer: TransferRow): Modelled {
   const { house } = visit
   const events = await eventsOf(house.db, transfer.id)
-  const recipients = await recipientsOf(house.db, transfer.id)
+  const recipients = await shownRecipients(house.db, transfer.id)
   const sender = await personDetails(house.db, transfer.senderId)
   const names = new Map(recipients.map((recipient) => [recipient.id, recipient.fullName]))
   return ok({

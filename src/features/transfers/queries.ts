@@ -59,6 +59,15 @@ export const recipientsOf = (db: Db | Tx, transferId: string) =>
     .orderBy('createdAt')
     .execute()
 
+/** A transfer's recipients as pages and the API show them: without what only the server may know. */
+export const shownRecipients = async (db: Db | Tx, transferId: string) =>
+  (await recipientsOf(db, transferId)).map(
+    ({ linkHash, collectingKey: _key, statement: _said, failures: _wrong, chased: _chased, ...shown }) => ({
+      ...shown,
+      isInvited: linkHash !== null,
+    }),
+  )
+
 export const recipientById = (db: Db | Tx, id: string) =>
   db.selectFrom('recipients').where('id', '=', id).selectAll().executeTakeFirst()
 export const lockRecipient = (tx: Tx, id: string) =>

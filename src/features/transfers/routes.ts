@@ -1,93 +1,19 @@
 import Type, { type TProperties } from 'typebox'
 import { limits } from '#core/kit/limits'
-import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { fail, ok } from '#core/kit/outcome'
 import type { Policy } from '#core/policy/stack'
 import { recordEvent } from '#edge/keeper/record'
-import { inTransaction, type Tx } from '#edge/store/database'
-import { choice, email, fields, isId, line, optional, telephone, text, yesNo } from '#edge/web/fields'
-import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
+import { inTransaction } from '#edge/store/database'
+import { choice, fields, line, optional, text, yesNo } from '#edge/web/fields'
+import { action, screen, type Route } from '#edge/web/route'
 import { askAdvice, certifyEmergency } from '#features/approvals/approvals'
-import { addContact, organisationOfAddress, saveOrganisation, searchDirectory } from '#features/organisations/directory'
-import { sectors } from '#features/organisations/words'
+import { at, change, page, toNext, unchosen } from '#features/transfers/change'
 import { keepDecision } from '#features/transfers/decision'
-import { onward } from '#features/transfers/gates'
-import {
-  agreementModel,
-  askModel,
-  decisionModel,
-  recordModel,
-  transferModel,
-  whoModel,
-} from '#features/transfers/models'
-import { askable, factsOfPage, nextPath, notSure, readAnswers } from '#features/transfers/questions'
-import {
-  insertConfirmation,
-  insertRecipient,
-  insertTransfer,
-  lockTransfer,
-  personDetails,
-  recipientById,
-  teamDetails,
-  transferById,
-  updateRecipient,
-  updateTransfer,
-  type TransferRow,
-} from '#features/transfers/queries'
+import { agreementModel, askModel, decisionModel, recordModel, transferModel } from '#features/transfers/models'
+import { askable, factsOfPage, readAnswers } from '#features/transfers/questions'
+import { insertTransfer, lockTransfer, updateTransfer } from '#features/transfers/queries'
+import { recipientRoutes } from '#features/transfers/recipient-routes'
 import { readableTransfer, transferOf } from '#features/transfers/transfer'
-
-const at = (path: string) => `/transfers/:transfer${path}`
-
-/** A page of the sender's own transfer. */
-const page = (
-  path: string,
-  summary: string,
-  view: string,
-  load: (visit: Visit, transfer: TransferRow) => Promise<Outcome<{ title: string }>>,
-) =>
-  screen({
-    path: at(path),
-    who: 'signed-in',
-    summary,
-    view: `transfers/views/${view}`,
-    load: async (visit) => {
-      const transfer = await transferOf(visit)
-      if (!transfer.ok) return transfer
-      const model = await load(visit, transfer.value)
-      return model.ok ? ok({ transfer: transfer.value, ...model.value }) : model
-    },
-  })
-
-/**
- * Changes the sender's own open transfer, in one transaction; then takes the decision again if no question is left, and
- * answers where she goes next.
- */
-export function change(
-  visit: Visit,
-  work: (tx: Tx, transfer: TransferRow) => Promise<Outcome<unknown>>,
-): Promise<Outcome<{ next: string }>> {
-  const { house, actor, params } = visit
-  return inTransaction(house.db, async (tx) => {
-    const known = await transferOf(visit)
-    if (!known.ok) return known
-    const transfer = (await lockTransfer(tx, params.transfer!))!
-    if (transfer.senderId !== actor.id || !['draft', 'ready', 'asking'].includes(transfer.state))
-      return fail('transfer-closed')
-    const done = await work(tx, transfer)
-    if (!done.ok) return done
-    const fresh = (await transferById(tx, transfer.id))!
-    const next = await nextPath({ ...house, db: tx }, fresh)
-    if (!next.ok) return next
-    if (next.value.endsWith('/decision')) {
-      const kept = await keepDecision(tx, house, fresh)
-      if (!kept.ok) return kept
-      const on = await onward({ ...house, db: tx }, fresh)
-      return on.ok ? ok({ next: on.value }) : on
-    }
-    return ok({ next: next.value })
-  })
-}
-
-const toNext = (result: { next: string }) => result.next
 
 const start = action({
   path: '/transfers',
@@ -107,182 +33,6 @@ const start = action({
     }),
   then: (made) => `/transfers/${made.id}/who`,
 })
-
-const whoPage = page('/who', 'Who is it for?', 'who', (visit, transfer) => whoModel(visit, transfer))
-
-// By POST, so that no name stands in an address or a log.
-const searchWho = raw({
-  method: 'POST',
-  path: at('/who/search'),
-  who: 'signed-in',
-  summary: 'Find someone in the directory',
-  body: fields({ q: optional(line('a name', limits.nameCharacters)) }),
-  handle: async (visit, request, reply) => {
-    const transfer = await transferOf(visit)
-    if (!transfer.ok) return transfer
-    const model = await whoModel(visit, transfer.value, (request.body as { q?: string }).q)
-    return model.ok ? ok(reply.page('transfers/views/who', { transfer: transfer.value, ...model.value })) : model
-  },
-})
-
-/** Adds someone from the directory as a recipient. */
-async function addFromDirectory(
-  tx: Tx,
-  visit: Visit,
-  transfer: TransferRow,
-  kind: string,
-  subject: string,
-): Promise<Outcome<unknown>> {
-  const person = kind === 'person' && isId(subject) ? await personDetails(tx, subject) : undefined
-  const team = kind === 'team' && isId(subject) ? await teamDetails(tx, subject) : undefined
-  const found = person ?? team
-  if (!found) return fail('form-incomplete', { fields: { to: 'Choose somebody from the directory' } })
-  const added = await insertRecipient(tx, {
-    transferId: transfer.id,
-    personId: person?.id ?? null,
-    mailboxId: team?.id ?? null,
-    organisationId: found.organisationId,
-    kind: team ? 'team' : found.organisationId ? 'person' : 'individual',
-    fullName: person?.fullName ?? team!.name,
-    email: person?.email ?? team!.address,
-    jobTitle: person?.jobTitle ?? null,
-    department: person?.department ?? null,
-    telephone: person?.telephone ?? person?.switchboard ?? null,
-    language: person?.language ?? 'en',
-    createdAt: visit.now,
-  })
-  if (!added) return fail('recipient-twice')
-  await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, { transferId: transfer.id })
-  const recipientKind = !found.organisationId
-    ? 'individual'
-    : person?.isOwn || team?.isOwn
-      ? 'colleague'
-      : 'organisation'
-  await updateTransfer(tx, transfer.id, { recipientKind, ...unchosen })
-  return ok()
-}
-
-const chooseWho = action({
-  path: at('/who'),
-  who: 'signed-in',
-  summary: 'Say who it is for: `person:ID`, `team:ID`, or a kind of recipient',
-  fields: fields({ to: line('who it is for', limits.lineCharacters, { missing: 'Choose who it is for' }) }),
-  again: whoPage,
-  run: async (visit, { to }) => {
-    const [kind, subject] = to.split(':')
-    if (to === 'someone-individual' || to === 'someone-organisation')
-      return ok({ next: `/transfers/${visit.params.transfer}/someone?kind=${to.slice(8)}` })
-    return change(visit, async (tx, transfer) => {
-      if (subject !== undefined) return addFromDirectory(tx, visit, transfer, kind!, subject)
-      if (!['colleague', 'individual', notSure].includes(to))
-        return fail('form-incomplete', { fields: { to: 'Choose who it is for' } })
-      await updateTransfer(tx, transfer.id, {
-        recipientKind: to,
-        ...(to === notSure ? { notSure: [...new Set([...transfer.notSure, 'audience'])] } : {}),
-      })
-      return ok()
-    })
-  },
-  then: toNext,
-})
-
-const someonePage = page('/someone', 'Someone new', 'someone', async ({ house, query }) =>
-  ok({
-    title: query.kind === 'organisation' ? 'Someone in another organisation' : 'A member of the public',
-    kind: query.kind === 'organisation' ? 'organisation' : 'individual',
-    organisations: await searchDirectoryOrganisations(house.db),
-    sectors,
-  }),
-)
-
-const someone = action({
-  path: at('/someone'),
-  who: 'signed-in',
-  summary: 'Add someone new as a recipient',
-  fields: fields({
-    kind: choice('a kind of person', ['individual', 'organisation'] as const),
-    fullName: line('their name', limits.nameCharacters),
-    email: email('their email address'),
-    telephone: optional(telephone('their telephone number')),
-    jobTitle: optional(line('their job title', limits.nameCharacters)),
-    language: optional(choice('a language', ['en', 'cy'] as const)),
-    organisation: optional(line('an organisation', limits.nameCharacters)),
-    newOrganisation: optional(line('the name of the organisation', limits.nameCharacters)),
-    sector: optional(choice('a kind of organisation', Object.keys(sectors))),
-  }),
-  again: screen({ ...someonePage, load: (visit) => someonePage.load({ ...visit, query: visit.query }) }),
-  run: (visit, body) =>
-    change(visit, async (tx, transfer) => {
-      if (body.kind === 'individual') {
-        const added = await insertRecipient(tx, {
-          transferId: transfer.id,
-          kind: 'individual',
-          fullName: body.fullName,
-          email: body.email,
-          telephone: body.telephone ?? null,
-          language: body.language ?? 'en',
-          createdAt: visit.now,
-        })
-        if (!added) return fail('recipient-twice')
-        await recordEvent(
-          tx,
-          'recipient-added',
-          { transfer: transfer.id, recipient: added.id },
-          { transferId: transfer.id },
-        )
-        await updateTransfer(tx, transfer.id, {
-          recipientKind: 'individual',
-          ...(transfer.recipientKind === 'individual' ? {} : unchosen),
-        })
-        return ok()
-      }
-      const by = { byId: visit.actor.id, now: visit.now }
-      const owner = await organisationOfAddress(tx, body.email)
-      const organisationId = owner?.id ?? (await chosenOrganisation(tx, body, by))
-      if (typeof organisationId !== 'string') return organisationId
-      const contact = await addContact(
-        tx,
-        organisationId,
-        {
-          fullName: body.fullName,
-          email: body.email,
-          ...(body.jobTitle ? { jobTitle: body.jobTitle } : {}),
-          ...(body.telephone ? { telephone: body.telephone, telephoneKind: 'direct' as const } : {}),
-          language: body.language ?? 'en',
-        },
-        by,
-      )
-      return contact.ok ? addFromDirectory(tx, visit, transfer, 'person', contact.value.id) : contact
-    }),
-  then: toNext,
-})
-
-/** The id of the organisation she chose or named; or the problem. */
-async function chosenOrganisation(
-  tx: Tx,
-  body: { organisation?: string; newOrganisation?: string; sector?: string },
-  by: { byId: string; now: Date },
-) {
-  if (body.organisation && body.organisation !== 'new') return body.organisation
-  if (!body.newOrganisation)
-    return fail('form-incomplete', { fields: { newOrganisation: 'Enter the name of the organisation' } })
-  if (!body.sector) return fail('form-incomplete', { fields: { sector: 'Choose a kind of organisation' } })
-  const saved = await saveOrganisation(tx, { name: body.newOrganisation, sector: body.sector as never }, by)
-  return saved.ok ? saved.value.id : saved
-}
-
-async function searchDirectoryOrganisations(db: Parameters<typeof searchDirectory>[0]) {
-  return db
-    .selectFrom('organisations')
-    .where('isOwn', '=', false)
-    .select(['id', 'name'])
-    .orderBy('name')
-    .limit(limits.organisationChoices)
-    .execute()
-}
-
-/** A changed fact undoes the choice of a method: she sees the new decision first. */
-const unchosen = { method: null, state: 'draft' }
 
 /** The questions' routes, whose fields are the vocabulary's own facts. */
 function askRoutes(policy: Policy): Route[] {
@@ -398,73 +148,6 @@ const details = action({
   then: toNext,
 })
 
-const howConfirmed = ['known', 'switchboard', 'directory', 'in-person', 'other'] as const
-const confirmPage = page(
-  '/recipients/:who/confirm',
-  'Is this the right person?',
-  'confirm',
-  async (visit, transfer) => {
-    const recipient = await ownRecipient(visit, transfer)
-    return recipient
-      ? ok({ title: 'Is this the right person?', recipient, backUrl: `/transfers/${transfer.id}/decision` })
-      : fail('not-found')
-  },
-)
-const ownRecipient = async (visit: Visit, transfer: TransferRow) => {
-  const recipient = /^[0-9a-f-]{36}$/.test(visit.params.who!)
-    ? await recipientById(visit.house.db, visit.params.who!)
-    : undefined
-  return recipient?.transferId === transfer.id && !recipient.withdrawnAt ? recipient : undefined
-}
-const confirm = action({
-  path: at('/recipients/:who/confirm'),
-  who: 'signed-in',
-  summary: 'Confirm that a recipient may have this information and is who they say (D13)',
-  fields: fields({
-    authorised: choice('whether they may have it', ['yes', 'no'] as const),
-    how: choice('how you know', howConfirmed),
-    detail: text('what you checked'),
-  }),
-  again: confirmPage,
-  run: (visit, body) =>
-    change(visit, async (tx, transfer) => {
-      const recipient = await ownRecipient(visit, transfer)
-      if (!recipient) return fail('not-found')
-      const authorised = body.authorised === 'yes'
-      await insertConfirmation(tx, {
-        recipientId: recipient.id,
-        authorised,
-        how: body.how,
-        detail: body.detail,
-        byId: visit.actor.id,
-        at: visit.now,
-      })
-      await recordEvent(
-        tx,
-        authorised ? 'recipient-confirmed' : 'recipient-refused',
-        { transfer: transfer.id, recipient: recipient.id, how: body.how },
-        { transferId: transfer.id },
-      )
-      return ok()
-    }),
-  then: toNext,
-})
-
-const removeRecipient = action({
-  path: at('/recipients/:who/remove'),
-  who: 'signed-in',
-  summary: 'Take a recipient off a transfer that has not been sent',
-  fields: fields({}),
-  run: (visit) =>
-    change(visit, async (tx, transfer) => {
-      const recipient = await ownRecipient(visit, transfer)
-      if (!recipient) return fail('not-found')
-      await updateRecipient(tx, recipient.id, { withdrawnAt: visit.now })
-      return ok()
-    }),
-  then: (_result, visit) => `/transfers/${visit.params.transfer}/who`,
-})
-
 const decisionPage = page('/decision', 'The decision, with its reasons', 'decision', decisionModel)
 
 const adviceLimits = text('your question')
@@ -578,19 +261,12 @@ const agreementPage = page('/agreement', 'The agreement that covers this', 'agre
 
 export const routes = (policy: Policy): Route[] => [
   start,
-  whoPage,
-  searchWho,
-  chooseWho,
-  someonePage,
-  someone,
+  ...recipientRoutes,
   ...askRoutes(policy),
   emergencyPage,
   emergency,
   detailsPage,
   details,
-  confirmPage,
-  confirm,
-  removeRecipient,
   decisionPage,
   advicePage,
   advice,

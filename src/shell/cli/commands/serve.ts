@@ -31,9 +31,14 @@ DATABASE_URL, SAFEHAND_TRUST_PROXY=yes, SAFEHAND_LOCKS=x25519, SAFEHAND_LOG.`,
         ? JSON.stringify({ url, demonstration: config.value.demonstration })
         : `Safehand is ready at ${url}${config.value.demonstration ? '/demonstration' : ''}`,
     )
-    await new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+    const asked = new Promise<undefined>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(undefined))
     })
+    const lost = await Promise.race([asked, started.value.lost])
+    if (lost) {
+      call.io.err(`The database is gone and does not come back: ${lost.message}`)
+      return 1
+    }
     await stop()
     return 0
   },
