@@ -4,7 +4,7 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import type { Download, Page } from 'playwright-core'
+import type { BrowserContext, Download, Page } from 'playwright-core'
 import { identityFrom, recipientOf } from '#core/seal/locks'
 import { randomBytes } from '#core/seal/tools'
 import { aReadyTransfer, sergeant } from '#test/sending'
@@ -362,6 +362,43 @@ test('another browser of the same recipient reads the terms again, because its k
   await saveBy(page, 'Save')
   await page.getByRole('link', { name: 'Download the receipt' }).waitFor()
   await context.close()
+})
+
+test('a browser without ChaCha20-Poly1305 and Ed25519 of its own seals, signs, opens and signs for it all the same', async () => {
+  const lacking = () => {
+    for (const name of ['importKey', 'generateKey'] as const) {
+      const own = crypto.subtle[name].bind(crypto.subtle) as (...args: unknown[]) => Promise<unknown>
+      const missing = (arg: unknown) => arg === 'ChaCha20-Poly1305' || arg === 'Ed25519'
+      const refuse = () => Promise.reject(new DOMException('Not here', 'NotSupportedError'))
+      Object.assign(crypto.subtle, { [name]: (...args: unknown[]) => (args.some(missing) ? refuse() : own(...args)) })
+    }
+  }
+  const scripts: string[] = []
+  const without = async (context: BrowserContext) => {
+    await context.addInitScript(lacking)
+    await context.route('**/*-worker.js', async (route) => {
+      scripts.push(route.request().url().split('/').pop()!)
+      const response = await route.fetch()
+      await route.fulfill({ response, body: `(${String(lacking)})();${await response.text()}` })
+    })
+  }
+  const sender = await aSender()
+  await without(sender.context)
+  await sender.page.reload()
+  await sender.page.setInputFiles('[data-input=files]', [files.report])
+  await pressSeal(sender.page)
+  await isSent(sender.page)
+  const { page, complaints, context } = await aRecipient()
+  await without(context)
+  await page.reload()
+  await acknowledge(page)
+  await open(page, await wordsOn(sender.page))
+  await isInside(page)
+  assert.match(await page.innerText('main'), /Signed by the sender’s own device/)
+  await saveBy(page, 'Save')
+  await page.getByRole('link', { name: 'Download the receipt' }).waitFor()
+  assert.deepEqual(scripts, ['seal-worker.js', 'open-worker.js'])
+  assert.deepEqual([...sender.complaints, ...complaints], [])
 })
 
 test('a parcel locked to a registered key needs no words, and opens with that key alone', async () => {
