@@ -1,5 +1,6 @@
 /** A parcel from the sender's browser to the recipient's, on the real pages of a real server. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -129,7 +130,12 @@ test('files are sealed, told and collected, and both hold a receipt', async () =
   const saved = await saveBy(page, 'Save report.txt')
   assert.equal(saved.suggestedFilename(), 'report.txt')
   assert.equal(await readFile(await saved.path(), 'utf8'), report)
-  assert.match((await saveBy(page, 'Save all')).suggestedFilename(), /^SH-.*\.zip$/)
+  const zip = await saveBy(page, 'Save all')
+  assert.match(zip.suggestedFilename(), /^SH-.*\.zip$/)
+  const listed = spawnSync('python3', ['-m', 'zipfile', '-l', await zip.path()], { encoding: 'utf8' }).stdout
+  for (const name of ['report.txt', 'case/notes.txt', 'case/photos/welsh ŵ.bin'])
+    assert.ok(listed.includes(name), listed)
+  assert.equal(spawnSync('python3', ['-m', 'zipfile', '-t', await zip.path()]).status, 0)
   const receiptLink = page.getByRole('link', { name: 'Download the receipt' })
   const [receipt] = await Promise.all([page.waitForEvent('download'), receiptLink.click()])
   assert.match(await readFile(await receipt.path(), 'utf8'), /^c2sp\.org\/tlog-proof/)

@@ -18,7 +18,7 @@ import { saidOf } from '#shell/islands/shared/server'
 
 /** What the page asks; it pings every ten seconds too, because an idle service worker is ended and its downloads cut. */
 export type DownloadAsk = { kind: 'prepare'; id: string; order: OpenOrder; path: string | null } | { kind: 'ping' }
-export type DownloadNews = OpenNews | { kind: 'prepared' }
+export type DownloadNews = OpenNews | { kind: 'prepared' } | { kind: 'stopped' }
 
 interface ServiceWorkerEvent extends Event {
   waitUntil(work: Promise<unknown>): void
@@ -59,7 +59,8 @@ const refuse = (tell: Prepared['tell']) => (error: unknown) =>
   tell({ kind: 'refused', said: saidOfError(error) ?? saidOf({ slug: 'unavailable' }) })
 
 /** The browser's download of what was prepared: always an attachment of no type, never shown. */
-function answer({ name, sizeBytes, stream, opened, tell }: Prepared): Response {
+function answer(prepared: Prepared): Response {
+  const { name, sizeBytes } = prepared
   const encoded = encodeURIComponent(name).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16)}`)
   const headers = {
     'content-type': 'application/octet-stream',
@@ -68,10 +69,7 @@ function answer({ name, sizeBytes, stream, opened, tell }: Prepared): Response {
     'x-content-type-options': 'nosniff',
     ...(sizeBytes === null ? {} : { 'content-length': String(sizeBytes) }),
   }
-  return new Response(
-    watched(stream, () => saved(opened, tell), refuse(tell)),
-    { headers },
-  )
+  return new Response(watched(prepared), { headers })
 }
 
 async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
@@ -82,11 +80,7 @@ async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
 }
 
 /** The stream itself, telling how it ends. An error stays an error, so that a cut download is never taken for whole. */
-function watched(
-  stream: ReadableStream<Bytes>,
-  onEnd: () => Promise<void>,
-  onError: (error: unknown) => void,
-): ReadableStream<Bytes> {
+function watched({ stream, opened, tell }: Prepared): ReadableStream<Bytes> {
   const reader = stream.getReader()
   return new ReadableStream<Bytes>(
     {
@@ -97,12 +91,12 @@ function watched(
           controller.close()
         } catch (error) {
           controller.error(error)
-          return onError(error)
+          return refuse(tell)(error)
         }
-        await onEnd().catch(onError)
+        await saved(opened, tell).catch(refuse(tell))
       },
       async cancel() {
-        onError(new DOMException('The download was stopped', 'AbortError'))
+        tell({ kind: 'stopped' })
         await reader.cancel()
       },
     },

@@ -151,6 +151,7 @@ function heed(news: DownloadNews, page: OpenPage, order: OpenOrder): void {
   else if (news.kind === 'bytes') saveBlob(news.name, news.blob)
   else if (news.kind === 'ready' || news.kind === 'saved') free(news.kind === 'ready' ? words.ready : words.saved)
   else if (news.kind === 'confirmed') void showReceipt()
+  else if (news.kind === 'stopped') free(words.stopped)
   else if (news.kind === 'refused') {
     free(isLarge ? words.stopped : '')
     refuse(news.said)
@@ -242,11 +243,12 @@ async function save(path: string | null, page: OpenPage, order: OpenOrder): Prom
 }
 
 const pingMs = 10_000
+let pinging: ReturnType<typeof setInterval> | undefined
 
 /** Has the service worker save it, pinging it for as long as the page is open: an idle one is ended. */
 async function download(path: string | null, page: OpenPage, order: OpenOrder): Promise<void> {
   const worker = await activeWorker(await registerDownloads())
-  setInterval(() => worker.postMessage({ kind: 'ping' } satisfies DownloadAsk), pingMs)
+  pinging ??= setInterval(() => worker.postMessage({ kind: 'ping' } satisfies DownloadAsk), pingMs)
   const { port1, port2 } = new MessageChannel()
   const id = crypto.randomUUID()
   port1.onmessage = ({ data }: MessageEvent<DownloadNews>) => {
