@@ -1,133 +1,17 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { runSafehand } from '#shell/cli/safehand'
-import { aDemonstration, type Demonstration } from './support.ts'
+import { aCommandLine, amir, confirmed, lena, sensitive, treeOf, why, type Person } from './command-line.ts'
 
-const amir = 'amir.khan@northbrook-police.example'
-const lena = 'lena.fischer@harbour-trust.example'
-const why = ['--purpose', 'Strategy meeting', '--limits', 'For the meeting only', '--reason', 'protect-someone']
-const sensitive = ['--class', 'restricted', '--personal', 'yes']
-const confirmed = ['--confirm', 'switchboard:Rang the switchboard and was put through']
-
-interface Ran {
-  code: number
-  out: string
-  err: string
-  json: Answer
-}
-
-/** What the commands answer with --json, each some of it. */
-interface Answer {
-  token: string
-  problem: string
-  detail: string
-  transferId: string
-  phrases?: { phrase: string }[]
-  keys: unknown[]
-  files: number
-  ran: string[]
-}
-
-for (const program of ['age', 'age-keygen', 'tar', 'diff', 'sha256sum']) {
+for (const program of ['age', 'age-keygen', 'tar']) {
   const isThere = spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
-  assert.ok(isThere, `This test needs the program '${program}': on Debian, apt-get install age tar diffutils.`)
+  assert.ok(isThere, `This test needs the program '${program}': on Debian, apt-get install age tar.`)
 }
-const folder = await mkdtemp(join(tmpdir(), 'safehand-cli-'))
-after(() => rm(folder, { recursive: true, force: true }))
-let server = await aDemonstration({ after })
-let token = ''
-token = await aToken(server, 'priya.nair@exampleshire.example')
-
-/** The command line as somebody's own: `home` holds their keys, `say` answers questions, `onStatus` sees progress. */
-async function cli(
-  args: string[],
-  {
-    home = 'priya',
-    env = {},
-    input = '',
-    say,
-    onStatus,
-  }: {
-    home?: string
-    env?: Record<string, string>
-    input?: string
-    say?: (question: string) => string
-    onStatus?: (line: string) => void
-  } = {},
-): Promise<Ran> {
-  const lines = { out: [] as string[], err: [] as string[] }
-  const code = await runSafehand(args, {
-    out: (text) => void lines.out.push(text),
-    err: (text) => void lines.err.push(text),
-    input: () => Promise.resolve(input),
-    ...(say ? { ask: (question) => Promise.resolve(say(question)) } : {}),
-    ...(onStatus ? { status: onStatus } : {}),
-    env: { HOME: join(folder, home), SAFEHAND_SERVER: server.url, SAFEHAND_TOKEN: token, ...env },
-  })
-  const out = lines.out.join('\n')
-  return {
-    code,
-    out,
-    err: lines.err.join('\n'),
-    json: args.includes('--json') ? (JSON.parse(out) as never) : ({} as never),
-  }
-}
-
-function dataOf({ folder: base }: Demonstration): string {
-  return join(base, 'data')
-}
-
-async function aToken(of: Demonstration, person: string): Promise<string> {
-  const made = await cli(['token', '--person', person, '--data', dataOf(of), '--json'])
-  assert.equal(made.code, 0, made.err)
-  return made.json.token
-}
-
-async function mails(to: string, of = server): Promise<{ subject: string; text: string; links: { url: string }[] }[]> {
-  return (await cli(['outbox', '--data', dataOf(of), '--to', to, '--json'])).json as never
-}
-const newestLink = async (to: string, of = server) =>
-  (await mails(to, of)).flatMap((mail) => mail.links).find(({ url }) => url.includes('/collect/'))!.url
-const newestCode = async (to: string, of = server) =>
-  /^ {4}([0-9A-Z]{8})$/m.exec((await mails(to, of)).find((mail) => mail.subject.includes('code'))!.text)![1]!
-
-/** A folder with names in several scripts, an empty file and an empty folder. */
-async function aCaseFile(name: string): Promise<string> {
-  const path = join(folder, name)
-  await mkdir(join(path, 'Dogfennau – ŵy', '空'), { recursive: true })
-  await writeFile(join(path, 'Dogfennau – ŵy', 'läge 日本語 🗂.txt'), 'äöü')
-  await writeFile(join(path, 'empty'), '')
-  return path
-}
-
-async function send(
-  paths: string[],
-  to: string,
-  options: string[] = [...sensitive, ...confirmed],
-  more: Parameters<typeof cli>[1] = {},
-) {
-  const sent = await cli(['send', ...paths, '--to', to, ...why, ...options, '--json'], more)
-  return {
-    ...sent,
-    words: sent.json.phrases?.[0]?.phrase ?? '',
-    link: sent.code === 0 ? await newestLink(to) : '',
-  }
-}
-
-/** Proves the mailbox, so that the link can be collected from this home without more ado. */
-async function prove(link: string, to: string, home: string): Promise<void> {
-  const asked = await cli(['collect', link], { home })
-  assert.match(asked.err, /^A code has been mailed\./)
-  const proved = await cli(['collect', link, '--code', await newestCode(to)], { home })
-  assert.match(proved.err, /^Purpose, limits and handling have not been confirmed\./)
-}
-
-const differences = (a: string, b: string) => spawnSync('diff', ['-r', a, b], { encoding: 'utf8' }).stdout
+const line = await aCommandLine({ after })
+const { server, folder, cli, tokenOf, mails, newestLink, newestCode, send, prove, aCaseFile, desk } = line
 
 test('a folder with a large file goes to an officer outside and comes out as it was, with a receipt that verifies', async () => {
   const source = await aCaseFile('Fallakte Müller')
@@ -176,7 +60,7 @@ test('a folder with a large file goes to an officer outside and comes out as it 
     /Message {3}See page 2/,
   ])
     assert.match(collected.out, shown)
-  assert.equal(differences(source, join(target, 'Fallakte Müller')), '')
+  assert.deepEqual(await treeOf(join(target, 'Fallakte Müller')), await treeOf(source))
 
   const receipt = /Receipt: (.*\.tlog-proof)/.exec(collected.out)![1]!
   const { vkey } = (await (await fetch(`${server.url}/api/register/check`)).json()) as { vkey: string }
@@ -198,10 +82,10 @@ test('a folder with a large file goes to an officer outside and comes out as it 
 
 test('wrong words, words of another parcel, a replayed code and the link of somebody else open nothing', async () => {
   const source = await aCaseFile('small')
-  const first = await send([source], amir)
-  const second = await send([source], amir)
+  const first = await send(source, amir)
+  const second = await send(source, amir)
   await prove(second.link, amir, 'amir')
-  const collect = (words: string, more: Parameters<typeof cli>[1] = {}) =>
+  const collect = (words: string, more: Person = {}) =>
     cli(['collect', second.link, '--out', join(folder, 'nothing'), '--yes', '--words', words], {
       home: 'amir',
       ...more,
@@ -213,12 +97,17 @@ test('wrong words, words of another parcel, a replayed code and the link of some
   )
   assert.match((await collect(first.words)).err, /^This phrase does not open this parcel\./)
 
+  let asked = 0
+  const say = () => `${first.words}${' '.repeat((asked += 1))}`
+  const guessed = await cli(['collect', second.link, '--yes'], { home: 'amir', say })
+  assert.deepEqual([guessed.code, asked], [1, 3])
+
   const code = await newestCode(amir)
   const replayed = await cli(['collect', second.link, '--code', code], { home: 'stranger' })
   assert.equal(replayed.code, 1)
   assert.match(replayed.err, /^This code can no longer be used\./)
 
-  const other = await send([source], lena, [...sensitive, ...confirmed, '--reason', 'deliver-a-service'])
+  const other = await send(source, lena, [...sensitive, ...confirmed, '--reason', 'deliver-a-service'])
   const mixed = other.link.replace(/#.*/, second.link.slice(second.link.indexOf('#')))
   const stolen = await cli(['collect', mixed], { home: 'stranger' })
   assert.match(stolen.err, /^This link does not work\./)
@@ -234,14 +123,14 @@ test('wrong words, words of another parcel, a replayed code and the link of some
   )
 
   assert.equal((await collect('-', { input: `${second.words}\n` })).code, 0)
-  assert.equal(differences(source, join(folder, 'nothing', 'small')), '')
+  assert.deepEqual(await treeOf(join(folder, 'nothing', 'small')), await treeOf(source))
 })
 
 test('somebody else’s transfer, an ended token and a made-up one are refused', async () => {
   const source = await aCaseFile('foreign')
   const begun = await cli(['send', source, '--to', amir, ...why, ...sensitive, '--json'])
   assert.deepEqual([begun.code, begun.json.problem], [1, 'gates-open'])
-  const tom = await aToken(server, 'tom.fletcher@exampleshire.example')
+  const tom = await tokenOf('tom.fletcher@exampleshire.example')
   const transfer = begun.json.transferId
   const foreign = await cli(['send', source, '--transfer', transfer, ...sensitive, '--json'], {
     env: { SAFEHAND_TOKEN: tom },
@@ -290,7 +179,7 @@ test('somebody new is added, at an organisation that is new too', async () => {
     '--sector',
     'council',
   ]
-  const sent = await send([source], 'ada@quillshire.example', [
+  const sent = await send(source, 'ada@quillshire.example', [
     '--class',
     'controlled',
     '--personal',
@@ -299,7 +188,7 @@ test('somebody new is added, at an organisation that is new too', async () => {
     ...newcomer,
   ])
   assert.equal(sent.code, 0, sent.out)
-  const resident = await send([source], 'resident@elsewhere.example', [
+  const resident = await send(source, 'resident@elsewhere.example', [
     '--class',
     'controlled',
     '--personal',
@@ -332,7 +221,7 @@ test('a link, a missing file, a name that hides something and a file that change
   await writeFile(growing, randomBytes(40 * 1024 * 1024))
   let appended: Promise<void> | undefined
   const onStatus = () => void (appended ??= appendFile(growing, 'one more line'))
-  const sent = await send([source], amir, [...sensitive, ...confirmed], { onStatus })
+  const sent = await send(source, amir, [...sensitive, ...confirmed], { onStatus })
   await appended
   assert.deepEqual([sent.code, sent.json.problem], [1, 'file-changed'])
   assert.match(sent.json.detail, /growing\.log$/)
@@ -355,7 +244,7 @@ test('a server that is killed while a parcel is sent, and while it is collected,
   await writeFile(join(source, 'large.bin'), randomBytes(100 * 1024 * 1024))
   const restarts: Promise<void>[] = []
   const restart = () => void restarts.push(server.kill().then(() => server.start()))
-  const sent = await send([source], amir, [...sensitive, ...confirmed], { onStatus: atAFifth(restart) })
+  const sent = await send(source, amir, [...sensitive, ...confirmed], { onStatus: atAFifth(restart) })
   assert.equal(sent.code, 0, sent.out)
   await Promise.all(restarts)
   await prove(sent.link, amir, 'amir')
@@ -367,86 +256,58 @@ test('a server that is killed while a parcel is sent, and while it is collected,
   assert.equal(collected.code, 0, collected.err)
   await Promise.all(restarts)
   assert.equal(restarts.length, 2)
-  assert.equal(differences(source, join(target, 'interrupted')), '')
+  assert.deepEqual(await treeOf(join(target, 'interrupted')), await treeOf(source))
 })
 
 test('age and tar open what is saved, with the recipient’s own registered key, where older tools are provided for', async (t) => {
-  const main = server
-  const mainToken = token
-  const older = await aDemonstration(t, { SAFEHAND_LOCKS: 'x25519' })
-  t.after(async () => void ((server = main), (token = mainToken)))
-  server = older
-  token = await aToken(older, 'priya.nair@exampleshire.example')
+  const older = await aCommandLine(t, { SAFEHAND_LOCKS: 'x25519' })
   const keyFile = join(folder, 'amir.key')
   execFileSync('age-keygen', ['-o', keyFile], { stdio: 'ignore' })
   const ageRecipient = execFileSync('age-keygen', ['-y', keyFile], { encoding: 'utf8' }).trim()
-  await desk(older, amir, ({ id, organisationId, name: fullName }) => ({
+  await older.desk(amir, ({ id, organisationId, name: fullName }) => ({
     path: `/api/organisations/${organisationId}/people/${id}`,
     body: { fullName, email: amir, partnerLogin: false, cjsmAccount: false, active: true, ageRecipient },
   }))
 
-  const source = await aCaseFile('for age')
-  const sent = await send([source], amir)
+  const source = await older.aCaseFile('for age')
+  const sent = await older.send(source, amir)
   assert.equal(sent.code, 0, sent.err)
   assert.deepEqual(sent.json.phrases, [])
   assert.match(JSON.stringify(sent.json.keys), /"Sergeant Amir Khan","fingerprint":"([0-9a-f]{4} ){7}[0-9a-f]{4}"/)
-  await prove(sent.link, amir, 'amir')
+  await older.prove(sent.link, amir, 'amir')
   const saved = join(folder, 'ciphertext')
-  assert.equal((await cli(['collect', sent.link, '--yes', '--ciphertext', saved], { home: 'amir' })).code, 0)
+  assert.equal((await older.cli(['collect', sent.link, '--yes', '--ciphertext', saved], { home: 'amir' })).code, 0)
   await mkdir(join(saved, 'out'))
   const command =
     'age -d -i "$1" lock.age > parcel.key && age -d -i parcel.key content.age | tar x -C out && age -d -i parcel.key manifest.age'
   const manifest = execFileSync('sh', ['-c', command, 'sh', keyFile], { cwd: saved, encoding: 'utf8' })
   assert.equal((JSON.parse(manifest) as { purpose: string }).purpose, 'Strategy meeting')
-  assert.equal(differences(source, join(saved, 'out', 'for age')), '')
+  assert.deepEqual(await treeOf(join(saved, 'out', 'for age')), await treeOf(source))
 
   const target = join(folder, 'by key')
-  const without = await cli(['collect', sent.link, '--yes', '--out', target], { home: 'amir' })
+  const without = await older.cli(['collect', sent.link, '--yes', '--out', target], { home: 'amir' })
   assert.match(without.err, /^This key does not open it\.\nName the file of your key with --identity\./)
-  const collected = await cli(['collect', sent.link, '--yes', '--out', target, '--identity', keyFile, '--json'], {
+  const collected = await older.cli(['collect', sent.link, '--yes', '--out', target, '--identity', keyFile, '--json'], {
     home: 'amir',
   })
   assert.deepEqual([collected.code, collected.json.files], [0, 2])
 })
 
-type Found = { id: string; organisationId: string; name: string }
-
-/** The service desk finds somebody in the directory and changes what is kept of them or their organisation. */
-async function desk(
-  of: Demonstration,
-  email: string,
-  change: (found: Found) => { path: string; body: object },
-): Promise<void> {
-  const headers = {
-    authorization: `Bearer ${await aToken(of, 'grace.oduya@exampleshire.example')}`,
-    'content-type': 'application/json',
-  }
-  const post = async <T>(path: string, body: object): Promise<T> => {
-    const response = await fetch(`${of.url}${path}`, { headers, method: 'POST', body: JSON.stringify(body) })
-    assert.ok(response.ok, `${path}: ${await response.clone().text()}`)
-    return response.json() as Promise<T>
-  }
-  const { id } = await post<{ id: string }>('/api/transfers', {})
-  const { found } = await post<{ found: Found[] }>(`/transfers/${id}/who/search`, { q: email })
-  const { path, body } = change(found[0]!)
-  await post(path, body)
-}
-
 test('email with a link and code needs no words, and words are not asked for', async () => {
-  await desk(server, lena, ({ organisationId }) => ({
+  await desk(lena, ({ organisationId }) => ({
     path: `/api/organisations/${organisationId}/profile`,
     body: { tls: 'refused', tlsEvidence: 'A report that it could not be delivered', tlsCheckedOn: '2026-01-12' },
   }))
   const source = await aCaseFile('automatic')
   const options = ['--class', 'controlled', '--personal', 'yes', '--reason', 'deliver-a-service', ...confirmed]
-  const sent = await send([source], lena, [...options, '--method', 'encrypted_email'])
+  const sent = await send(source, lena, [...options, '--method', 'encrypted_email'])
   assert.equal(sent.code, 0, sent.out)
   assert.deepEqual(sent.json.phrases, [])
   await prove(sent.link, lena, 'lena')
   const target = join(folder, 'by mail')
   const collected = await cli(['collect', sent.link, '--yes', '--out', target], { home: 'lena' })
   assert.equal(collected.code, 0, collected.err)
-  assert.equal(differences(source, join(target, 'automatic')), '')
+  assert.deepEqual(await treeOf(join(target, 'automatic')), await treeOf(source))
 })
 
 test('an installation is made once, brought forward, and has nobody but its administrator', async () => {
@@ -528,15 +389,13 @@ test('every command says what it does, and answers 2 when it is called wrongly',
 test('the digest of a file is its SHA-256, above 64 MiB that of its slices’', async () => {
   const small = join(folder, 'digested')
   await writeFile(small, 'abc')
-  const sum = execFileSync('sha256sum', [small], { encoding: 'utf8' })
-  assert.equal(`${(await cli(['digest', small])).out}\n`, sum)
+  const ofSmall = createHash('sha256').update('abc').digest('hex')
+  assert.equal((await cli(['digest', small])).out, `${ofSmall}  ${small}`)
   const large = join(folder, 'large')
-  await writeFile(large, Buffer.alloc(64 * 1024 * 1024 + 1))
-  const slices = 'head -c 67108864 "$1" | sha256sum; tail -c 1 "$1" | sha256sum'
-  const hashes = execFileSync('sh', ['-c', slices, 'sh', large], { encoding: 'utf8' })
-    .match(/^[0-9a-f]{64}/gm)!
-    .join('')
-  const digest = createHash('sha256').update(Buffer.from(hashes, 'hex')).digest('hex')
+  const slices = [Buffer.alloc(64 * 1024 * 1024), Buffer.alloc(1)]
+  await writeFile(large, Buffer.concat(slices))
+  const hashes = slices.map((slice) => createHash('sha256').update(slice).digest())
+  const digest = createHash('sha256').update(Buffer.concat(hashes)).digest('hex')
   assert.deepEqual((await cli(['digest', large, '--json'])).json, [{ file: large, digest }])
   assert.match((await cli(['digest', join(folder, 'absent')])).err, /There is no such file/)
 })
