@@ -4,7 +4,7 @@ import { generateHybridIdentity, generateX25519Identity, identityToRecipient } f
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { flowOf, wholeOf } from '#core/seal/flow'
 import { openAge, sealWhole } from '#core/seal/age-file'
-import { webTools } from '#core/seal/tools'
+import { nodeTools } from '#edge/seal/node-tools'
 
 /**
  * The server's own identities, one a day, for automatic locks. They lie outside the data folder and its backups, and a
@@ -62,7 +62,7 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
     async release(lock, day) {
       const identity = await read(day)
       if (!identity) return fail('lock-key-destroyed')
-      const opened = await openAge(flowOf(lock), { identity }, await webTools())
+      const opened = await openAge(flowOf(lock), { identity }, nodeTools)
       if (!opened.ok) return opened
       const plain = await wholeOf(opened.value.plain)
       const once = await (identity.startsWith('AGE-SECRET-KEY-PQ-')
