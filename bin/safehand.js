@@ -17,7 +17,9 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   if (node) {
     process.exitCode = spawnSync(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' }).status ?? 1
   } else {
-    console.error(`Safehand needs Node 24 or later, and this is ${process.versions.node}. Install Node 24, then try again.`)
+    console.error(
+      `Safehand needs Node 24 or later, and this is ${process.versions.node}. Install Node 24, then try again.`,
+    )
     process.exitCode = 1
   }
 }

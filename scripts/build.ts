@@ -1,5 +1,5 @@
 /** Makes what the browser is given: the islands and the style sheet, in `dist/assets`. Quick when nothing changed. */
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type BuildOptions } from 'esbuild'
 import { compile } from 'sass'
@@ -27,6 +27,8 @@ export async function buildAssets(): Promise<void> {
     statSync(import.meta.filename).mtimeMs,
   )
   if ((statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0) > sources) return
+  rmSync(out, { recursive: true })
+  mkdirSync(out)
   const entries = readdirSync(islands).filter((name) => name.endsWith('.ts') && !/\.(test|d)\.ts$/.test(name))
   const isWorker = (name: string) => name.endsWith('-worker.ts')
   const common: BuildOptions = {

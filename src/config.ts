@@ -24,8 +24,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
   const demonstration = flags.demonstration ?? false
   const host = flags.host ?? env.SAFEHAND_HOST ?? '127.0.0.1'
   const port = Number(flags.port ?? env.SAFEHAND_PORT ?? 8080)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    return wrong('The port must be a whole number from 0 to 65535.')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    return wrong('The port must be a whole number from 1 to 65535.')
   const folder = flags.data ?? env.SAFEHAND_DATA ?? (demonstration ? '.safehand' : join(homedir(), 'safehand'))
   const dataFolder = resolve(folder)
   const publicUrl = (env.SAFEHAND_URL ?? `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`).replace(

@@ -41,6 +41,8 @@ export async function aDemonstration(t: Cleanable, env: Record<string, string> =
     for await (const line of createInterface({ input: server.stdout! })) if (line.includes('ready at')) return
     throw new Error('The demonstration did not start')
   }
+  // A test file that breaks off must not leave its server behind: the runner would wait for it.
+  process.once('exit', () => server?.kill('SIGKILL'))
   const end = async (signal: NodeJS.Signals) => {
     if (!server || server.exitCode !== null || server.signalCode !== null) return
     const ended = new Promise((resolve) => server!.once('exit', resolve))

@@ -61,7 +61,7 @@ export async function aReadyTransfer(
   return id
 }
 
-interface Begun extends ParcelDetails {
+interface Begun extends Omit<ParcelDetails, 'message'> {
   parcelId: string
   partSizeBytes: number
   pq: boolean
@@ -100,7 +100,6 @@ export async function sealAndUpload(
     automaticRecipient,
     reference,
     marking,
-    message,
     purpose,
     limits,
     handling,
@@ -117,7 +116,7 @@ export async function sealAndUpload(
   const sealed = orThrow(
     await sealParcel({
       parcelId,
-      details: { reference, marking, message, purpose, limits, handling, keepUntil },
+      details: { reference, marking, message: 'Please ring me.', purpose, limits, handling, keepUntil },
       pq,
       partSizeBytes,
       sources,

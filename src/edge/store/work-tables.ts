@@ -281,7 +281,6 @@ interface ParcelsTable {
   parcelRoot: string | null
   deviceId: string | null
   signature: Uint8Array | null
-  message: string | null
   createdAt: Date
   sealedAt: Date | null
   locksDestroyedAt: Date | null

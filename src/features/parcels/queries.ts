@@ -150,15 +150,6 @@ export const giveBackFailure = (db: Db, recipientId: string) =>
 
 export const insertTelling = (tx: Tx, row: Insertable<Tables['phraseTellings']>) =>
   tx.insertInto('phraseTellings').values(row).execute()
-export const tellingsOf = (db: Db, transferId: string) =>
-  db
-    .selectFrom('phraseTellings')
-    .innerJoin('recipients', 'recipients.id', 'phraseTellings.recipientId')
-    .where('recipients.transferId', '=', transferId)
-    .select(['recipientId', 'how', 'phraseTellings.at'])
-    .orderBy('phraseTellings.at')
-    .execute()
-
 /** Sealed parcels whose time has come. */
 export const expiredParcels = (db: Db, now: Date) =>
   db

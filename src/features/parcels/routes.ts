@@ -86,7 +86,6 @@ const sealing: Route[] = [
       availableDays: integer('how many days', 1, limits.parcelDaysMax, {
         wrong: `Parcels may be kept for 1 to ${limits.parcelDaysMax} days`,
       }),
-      message: optional(text('the message')),
     }),
     handle: (visit, request) => beginParcel(visit.house, visit.actor, visit.params.transfer!, request.body as never),
   }),

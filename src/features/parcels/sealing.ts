@@ -65,7 +65,7 @@ export async function beginParcel(
   house: House,
   actor: Actor,
   transferId: string,
-  measured: { sizeBytes: number; fileCount: number; availableDays: number; message?: string },
+  measured: { sizeBytes: number; fileCount: number; availableDays: number },
 ): Promise<Outcome<Record<string, unknown>>> {
   const now = house.now()
   return inTransaction(house.db, async (tx) => {
@@ -102,7 +102,6 @@ export async function beginParcel(
       partSizeBytes: limits.partSizeBytes,
       pq: house.config.postQuantum,
       declaredBytes: measured.sizeBytes,
-      message: measured.message ?? null,
       createdAt: now,
     })
     await updateTransfer(tx, transferId, {
@@ -119,7 +118,6 @@ export async function beginParcel(
       pq: house.config.postQuantum,
       reference: transfer.reference,
       marking: decided.value.marking,
-      message: measured.message ?? '',
       purpose: transfer.purposeWords ?? '',
       limits: transfer.limitsWords ?? '',
       handling: decided.value.handling,

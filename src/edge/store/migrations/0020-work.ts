@@ -300,7 +300,6 @@ CREATE TABLE parcels (
   parcel_root text,
   device_id uuid REFERENCES devices,
   signature bytea,
-  message text,
   created_at timestamptz NOT NULL,
   sealed_at timestamptz,
   locks_destroyed_at timestamptz,

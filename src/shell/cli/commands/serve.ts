@@ -9,7 +9,7 @@ export const serve: Command = {
 
   --demonstration  invented people, an outbox instead of mail, this machine only
   --data FOLDER    where everything is kept (default: ~/safehand, or .safehand for a demonstration)
-  --port N         default 8080; 0 takes any that is free
+  --port N         default 8080
   --host ADDRESS   default 127.0.0.1; another needs SAFEHAND_URL with https
 
 Settings from the environment: SAFEHAND_URL, SAFEHAND_DATA, SAFEHAND_KEYS, SAFEHAND_SMTP, SAFEHAND_MAIL_FROM,
@@ -37,7 +37,8 @@ DATABASE_URL, SAFEHAND_TRUST_PROXY=yes, SAFEHAND_LOCKS=x25519, SAFEHAND_LOG.`,
     const lost = await Promise.race([asked, started.value.lost])
     if (lost) {
       call.io.err(`The database is gone and does not come back: ${lost.message}`)
-      return 1
+      // Nothing can be ended in order without it.
+      process.exit(1)
     }
     await stop()
     return 0
