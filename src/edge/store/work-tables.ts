@@ -275,6 +275,7 @@ interface ParcelsTable {
   partSizeBytes: number
   pq: boolean
   declaredBytes: number
+  handling: string
   contentSizeBytes: number | null
   manifestSizeBytes: number | null
   manifestSha256: string | null

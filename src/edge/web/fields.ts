@@ -62,7 +62,10 @@ export const isId = (value: string | undefined): value is string =>
 
 /** Standard base64 of at most `maxBytes`. */
 export const base64Field = (title: string, maxBytes: number) =>
-  Type.String({ title, minLength: 1, maxLength: 4 * Math.ceil(maxBytes / 3), pattern: '^[A-Za-z0-9+/]*={0,2}$' })
+  Type.String({ title, minLength: 1, maxLength: 4 * Math.ceil(maxBytes / 3), pattern: canonicalBase64 })
+
+// The last group's unused bits are zero, so that each value has one text.
+const canonicalBase64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$'
 
 export const optional = Type.Optional
 export const integer = (title: string, minimum: number, maximum: number, words: Words = {}) =>

@@ -10,7 +10,6 @@ import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
 import { staffById } from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
-import { handlingWords } from '#features/transfers/decision'
 import {
   lockRecipient,
   lockTransfer,
@@ -152,11 +151,11 @@ async function released(visit: Visit) {
 export async function releaseLock(visit: Visit): Promise<Outcome<{ age: Uint8Array; identity?: string }>> {
   const live = await released(visit)
   if (!live.ok) return live
-  const { lock, recipient, transfer } = live.value
+  const { lock, parcel, recipient, transfer } = live.value
   const age = new Uint8Array(lock.age!)
   const release =
     lock.kind === 'automatic'
-      ? await visit.house.keyring.release(age, lock.createdAt.toISOString().slice(0, 10))
+      ? await visit.house.keyring.release(age, parcel.createdAt.toISOString().slice(0, 10))
       : ok({ age })
   if (!release.ok) return release
   await inTransaction(visit.house.db, async (tx) => {
@@ -309,7 +308,7 @@ export async function describeParcel(visit: Visit): Promise<Outcome<Record<strin
     sender: sender ? { name: sender.name, organisation: sender.organisation } : null,
     purpose: transfer.purposeWords ?? '',
     limits: transfer.limitsWords ?? '',
-    handling: handlingWords,
+    handling: parcel.handling,
     keepUntil: transfer.expiresAt,
     contentSizeBytes: parcel.contentSizeBytes,
     parcelId: parcel.id,

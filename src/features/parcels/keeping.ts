@@ -12,10 +12,12 @@ import { notCollectedLetter, recalledLetter, remindRecipientLetter, remindSender
 import {
   destroyLocks,
   expiredParcels,
+  hasLiveParcels,
   insertLock,
   insertTelling,
   lockParcel,
   noteChased,
+  noteDayDestroyed,
   parcelById,
   parcelOf,
   parcelsToDestroy,
@@ -188,6 +190,13 @@ export async function tidy(house: House): Promise<void> {
   }
   for (const { id } of await parcelsToDestroy(house.db)) await destroyParcel(house, id)
   for (const due of await recipientsToChase(house.db, now)) await chase(house, due.id, now)
+  const today = now.toISOString().slice(0, 10)
+  for (const day of await house.keyring.days()) {
+    // Nobody can open that day's automatic locks any more, wherever copies of them may be.
+    if (day >= today || (await hasLiveParcels(house.db, day))) continue
+    await house.keyring.destroy(day)
+    await noteDayDestroyed(house.db, day, now)
+  }
 }
 
 async function expire(house: House, parcelId: string, transferId: string, now: Date): Promise<void> {

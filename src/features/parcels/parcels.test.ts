@@ -40,11 +40,11 @@ const stranger = await browser()
 const anyId = '0192f0c1-2222-7333-8444-555566667777'
 
 /** A browser that has proved the sergeant's mailbox for his parcel. */
-async function anAdmittedRecipient(parcel: SealedForTest): Promise<Browser> {
+async function anAdmittedRecipient(parcel: SealedForTest, email = sergeant.email): Promise<Browser> {
   const recipient = await browser()
   const at = `/api/collect/${parcel.recipients[0]}`
-  await recipient.post(`${at}/code`, { token: await newestToken(priya, sergeant.email) })
-  await recipient.post(`${at}/prove`, { code: await newestCode(priya, sergeant.email) })
+  await recipient.post(`${at}/code`, { token: await newestToken(priya, email) })
+  await recipient.post(`${at}/prove`, { code: await newestCode(priya, email) })
   return recipient
 }
 
@@ -545,5 +545,45 @@ test('who has the address of an organisation is not taken for a member of the pu
       ),
       ['organisation'],
     )
+  }
+})
+
+test('an automatic lock is released sealed to a key of its own, and the day’s identity goes after its last parcel', async () => {
+  const secretary = { search: 'Jo', email: 'office@millbrook.example' }
+  const grace = await browser('Grace Oduya')
+  const { found } = await grace.post<{ found: { organisationId: string }[] }>('/api/organisations/search', {
+    words: 'Millbrook',
+  })
+  const school = found[0]!.organisationId
+  await grace.post(`/api/organisations/${school}/profile`, {
+    tls: 'refused',
+    tlsEvidence: 'A report came back',
+    tlsCheckedOn: '2026-01-01',
+  })
+  const sealed = await sealAndUpload(priya, await aReadyTransfer(priya, secretary, 'encrypted_email'))
+  await priya.post(`/api/parcels/${sealed.parcelId}/complete`, sealed.completion)
+  const recipient = await anAdmittedRecipient(sealed, secretary.email)
+  await acknowledge(recipient, sealed)
+  const at = `/api/collect/${sealed.recipients[0]}`
+  const answer = await recipient.call('GET', `${at}/lock`)
+  const { parcel: shown } = await recipient.get<Shown>(at)
+  const identity = String(answer.headers['safehand-identity'])
+  orThrow(await openLock(new Uint8Array(answer.rawPayload), { identity }, shown, nodeTools))
+  const sealedOn = house.now().toISOString().slice(0, 10)
+  assert.ok((await house.keyring.days()).includes(sealedOn))
+  await wait(15 * day)
+  await tidy(house)
+  assert.ok(!(await house.keyring.days()).includes(sealedOn))
+})
+
+test('keys and signatures that are not base64 are refused with a sentence', async () => {
+  const parcel = await aSentParcel(priya)
+  const recipient = await anAdmittedRecipient(parcel)
+  const at = `/api/collect/${parcel.recipients[0]}/acknowledge`
+  for (const wrong of ['A', 'AB==', '====', 'é', toBase64(new Uint8Array(31)), toBase64(new Uint8Array(33))]) {
+    const given = { purpose: 'yes', limits: 'yes', handling: 'yes', key: wrong }
+    const { status, fields } = await recipient.problem('POST', at, given)
+    assert.equal(status, 422, wrong)
+    assert.deepEqual(Object.keys(fields!), ['key'])
   }
 })

@@ -235,3 +235,20 @@ export const saveDayKey = (db: Db | Tx, day: string, recipient: string) =>
     .values({ day, recipient })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
+
+/** Whether a parcel that was begun on a day can still be opened. */
+export const hasLiveParcels = async (db: Db, day: string): Promise<boolean> => {
+  const begun = new Date(`${day}T00:00:00Z`)
+  const row = await db
+    .selectFrom('parcels')
+    .where('state', 'in', ['sealing', 'sealed'])
+    .where('createdAt', '>=', begun)
+    .where('createdAt', '<', new Date(begun.valueOf() + 86_400_000))
+    .select('id')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export const noteDayDestroyed = (db: Db, day: string, now: Date) =>
+  db.updateTable('keyring').set({ destroyedAt: now }).where('day', '=', day).where('destroyedAt', 'is', null).execute()

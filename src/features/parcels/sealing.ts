@@ -74,6 +74,9 @@ export async function beginParcel(
     if (transfer.state !== 'draft' && transfer.state !== 'ready') return fail('transfer-closed')
     const recipients = await recipientsOf(tx, transferId)
     if (recipients.length === 0) return fail('recipient-missing')
+    if (!transfer.purposeWords || !transfer.informationWords) {
+      return fail('gates-open', { detail: 'Say what it is and why, for the record.', clause: 'W78' })
+    }
     const decided = await decideAgain(
       tx,
       house,
@@ -102,6 +105,7 @@ export async function beginParcel(
       partSizeBytes: limits.partSizeBytes,
       pq: house.config.postQuantum,
       declaredBytes: measured.sizeBytes,
+      handling: decided.value.handling,
       createdAt: now,
     })
     await updateTransfer(tx, transferId, {

@@ -133,8 +133,7 @@ export const unmet = (method: MethodDecision): Due[] =>
   method.obligations.filter((due) => due.phase === 'before' && due.met !== true && due.certain)
 
 /** How a recipient is asked to handle what they get. (W11) */
-export const handlingWords =
-  'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.'
+const handlingWords = 'Keep it safe, use it only for the purpose given, and destroy it when it is no longer needed.'
 
 /** Whether a method may be used now; or `method-not-allowed` with the nearest yes, or `gates-open` with what is missing. */
 function usableNow(method: MethodDecision | undefined): Outcome<MethodDecision> {

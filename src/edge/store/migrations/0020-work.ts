@@ -294,6 +294,7 @@ CREATE TABLE parcels (
   part_size_bytes int NOT NULL,
   pq boolean NOT NULL,
   declared_bytes bigint NOT NULL,
+  handling text NOT NULL,
   content_size_bytes bigint,
   manifest_size_bytes int,
   manifest_sha256 text,
