@@ -90,7 +90,7 @@ async function open(page: Page, phrase: string) {
   await page.getByRole('button', { name: 'Open', exact: true }).click()
 }
 
-const isInside = (page: Page) => page.getByText('Checked. You can save it now.').waitFor({ timeout: 60_000 })
+const isInside = (page: Page) => page.getByText('Checked. You can save it now.').waitFor({ timeout: 120_000 })
 const saveBy = async (page: Page, name: string): Promise<Download> => {
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()])
   return download
@@ -272,7 +272,7 @@ test('where the browser has a save picker, a large parcel goes into the chosen f
     Object.assign(window, { showSaveFilePicker: pick })
   })
   await page.getByRole('button', { name: 'Save' }).click()
-  await page.getByText('Saved. Every byte was checked.').waitFor({ timeout: 60_000 })
+  await page.getByText('Saved. Every byte was checked.').waitFor({ timeout: 120_000 })
   const saved = await page.evaluate(async () => {
     const file = await (await (await navigator.storage.getDirectory()).getFileHandle('chosen')).getFile()
     return { sizeBytes: file.size, end: await file.slice(-3).text() }

@@ -65,6 +65,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
+const patienceMs = 120_000
+
 /** Debian's Chromium; it ends with the test. */
 export async function aChromium(t: Cleanable): Promise<Browser> {
   const program = [process.env.SAFEHAND_CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
@@ -82,6 +84,13 @@ export async function aChromium(t: Cleanable): Promise<Browser> {
   ]
   const browser = await chromium.launch({ executablePath: program, args: quiet })
   t.after(() => browser.close())
+  // A busy disk can hold up a write that must be durable for many seconds; a journey is about what happens, not how soon.
+  const newContext = browser.newContext.bind(browser)
+  browser.newContext = async (options) => {
+    const context = await newContext(options)
+    context.setDefaultTimeout(patienceMs)
+    return context
+  }
   return browser
 }
 

@@ -102,12 +102,12 @@ async function collect(
   await look(page, 'collect-words')
   await page.getByLabel('The seven words').fill(await words())
   await page.getByRole('button', { name: 'Open', exact: true }).click()
-  await page.getByText('Checked. You can save it now.').waitFor({ timeout: 60_000 })
+  await page.getByText('Checked. You can save it now.').waitFor({ timeout: 120_000 })
   await look(page, 'collect-inside')
   const download = page.waitForEvent('download')
   await page.locator('[data-save]:visible').first().click()
   await download
-  await page.getByRole('link', { name: 'Download the receipt' }).waitFor({ timeout: 60_000 })
+  await page.getByRole('link', { name: 'Download the receipt' }).waitFor({ timeout: 120_000 })
   await look(page, 'collect-receipt')
   await context.close()
 }
