@@ -49,7 +49,13 @@ async function aSender() {
 }
 
 const pressSeal = (page: Page) => page.getByRole('button', { name: 'Seal and send' }).click()
-const isSent = (page: Page) => page.getByRole('heading', { name: 'Sealed and sent' }).waitFor()
+/** Waits until it is sent; a problem that the page shows instead is what the test then fails with. */
+async function isSent(page: Page) {
+  const sent = page.getByRole('heading', { name: 'Sealed and sent' })
+  const problem = page.locator('[data-seal] > [data-problem] > *')
+  await sent.or(problem).first().waitFor()
+  if (!(await sent.isVisible())) assert.fail(await page.innerText('main'))
+}
 
 async function aSentParcel(paths: string[] = [files.report]) {
   const sender = await aSender()

@@ -82,7 +82,9 @@ export async function aChromium(t: Cleanable): Promise<Browser> {
     '--disable-component-update',
     '--disable-sync',
   ]
-  const browser = await chromium.launch({ executablePath: program, args: quiet })
+  // Without a locale Chromium reads no file whose name is not ASCII.
+  const env = { ...process.env, LC_ALL: 'C.UTF-8' } as Record<string, string>
+  const browser = await chromium.launch({ executablePath: program, args: quiet, env })
   t.after(() => browser.close())
   // A busy disk can hold up a write that must be durable for many seconds; a journey is about what happens, not how soon.
   const newContext = browser.newContext.bind(browser)
