@@ -10,7 +10,7 @@ import { startTestServer } from '../test/support/database.ts'
 
 const root = join(import.meta.dirname, '..')
 const needed: Record<string, string> = {
-  chromium: 'chromium',
+  chromium: 'chromium fonts-liberation',
   age: 'age',
   tar: 'tar',
   python3: 'python3',
@@ -22,7 +22,7 @@ const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]
 function installWhatIsMissing(): void {
   const missing = Object.keys(needed).filter((program) => !has(program))
   if (missing.length === 0) return
-  const packages = missing.map((program) => needed[program]!)
+  const packages = missing.flatMap((program) => needed[program]!.split(' '))
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) {
     console.error(
       `The tests need ${missing.join(', ')}. Install the Debian packages ${packages.join(', ')} (or your system’s), then run npm test again.`,

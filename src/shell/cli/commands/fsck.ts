@@ -1,9 +1,8 @@
 import { orThrow } from '#core/kit/outcome'
 import { fsckRegister, type RegisterCheck } from '#edge/keeper/fsck'
 import { openRegister } from '#edge/keeper/installation'
-import { readConfig } from '#config'
 import type { Command } from '#shell/cli/command'
-import { openInstalled } from '#shell/cli/installed'
+import { withInstalled } from '#shell/cli/installed'
 
 /** `safehand fsck`: beside a running server or without one; changes nothing. */
 export const fsck: Command = {
@@ -15,21 +14,15 @@ export const fsck: Command = {
     '',
     'Names the first event that is wrong. Exit code 0: sound. 1: not, or it could not be checked.',
   ].join('\n'),
-  options: { data: { type: 'string' }, demonstration: { type: 'boolean' } },
-  async run({ values, json, io }) {
-    const flags = { data: values.data as string | undefined, demonstration: values.demonstration === true }
-    const config = orThrow(readConfig(flags, io.env))
-    const installed = orThrow(await openInstalled(config))
-    try {
-      const { tiles, signer } = orThrow(await openRegister(installed.store.db, config))
-      const check = await fsckRegister(installed.store.db, tiles, signer.vkey)
+  options: { data: { type: 'string' } },
+  run: (call) =>
+    withInstalled(call, async ({ db }, config) => {
+      const { tiles, signer } = orThrow(await openRegister(db, config))
+      const check = await fsckRegister(db, tiles, signer.vkey)
       const isSound = check.findings.length === 0
-      io.out(json ? JSON.stringify({ isSound, ...check }) : inWords(check))
+      call.io.out(call.json ? JSON.stringify({ isSound, ...check }) : inWords(check))
       return isSound ? 0 : 1
-    } finally {
-      await installed.close()
-    }
-  },
+    }),
 }
 
 function inWords({ size, published, waiting, firstWrong, findings }: RegisterCheck): string {
