@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateHybridIdentity, generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { namesIn } from '#edge/folder'
 import { flowOf, wholeOf } from '#core/seal/flow'
 import { openAge, sealWhole } from '#core/seal/age-file'
 import { nodeTools } from '#edge/seal/node-tools'
@@ -72,8 +73,6 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
     },
     destroy: (day) => rm(path(day), { force: true }),
     days: async () =>
-      (await readdir(folder).catch(() => [])).flatMap((name) =>
-        /^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [],
-      ),
+      (await namesIn(folder)).flatMap((name) => (/^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [])),
   }
 }

@@ -7,6 +7,7 @@ import { limits } from '#core/kit/limits'
 import { loadRulebook } from '#core/policy/rulebook'
 import { stack } from '#core/policy/stack'
 import { loadVocabulary } from '#core/policy/vocabulary'
+import { namesIn } from '#edge/folder'
 import { fileBlobs } from '#edge/blobs/filesystem'
 import type { Config, House } from '#edge/house'
 import { startJobs } from '#edge/jobs/runner'
@@ -62,7 +63,7 @@ export async function loadPolicy(folder = join(root, 'rulebooks'), names = ['cou
  */
 async function checkMarker(config: Config): Promise<Outcome<undefined>> {
   const marker = join(config.dataFolder, 'DEMONSTRATION')
-  const names: string[] = await readdir(config.dataFolder).catch(() => [])
+  const names = await namesIn(config.dataFolder)
   const isDemonstration = names.includes('DEMONSTRATION')
   if (isDemonstration !== config.demonstration && names.length > 0) {
     return fail('setting-wrong', {

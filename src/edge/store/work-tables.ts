@@ -87,7 +87,6 @@ interface ApiTokensTable {
   label: string
   createdAt: Generated<Date>
   expiresAt: Date
-  usedAt: Date | null
   revokedAt: Date | null
 }
 
@@ -163,7 +162,6 @@ interface TransfersTable {
   limitsWords: string | null
   informationWords: string | null
   caseReference: string | null
-  deadlineOn: Day | null
   method: string | null
   availableDays: number | null
   decisionId: string | null
@@ -206,7 +204,6 @@ interface RecipientsTable {
   failures: Generated<number>
   chased: Generated<string[]>
   remindAt: Date | null
-  sealedEventId: string | null
   receiptEventId: string | null
   statement: string | null
   createdAt: Generated<Date>
@@ -317,7 +314,6 @@ interface PhraseTellingsTable {
   recipientId: string
   how: 'telephone' | 'in-person' | 'text' | 'letter' | 'not-reached'
   number: string | null
-  numberKind: string | null
   note: string | null
   byId: string
   at: Date
@@ -348,7 +344,6 @@ interface IncidentsTable {
   whatHappened: string
   whenNoticed: Date
   reportedBy: string | null
-  reportedByRecipient: string | null
   reportedAt: Date
   recordedBy: string | null
   recordedWords: string | null

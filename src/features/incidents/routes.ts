@@ -3,7 +3,7 @@ import { recordEvent } from '#edge/keeper/record'
 import type { Letter } from '#edge/mail/compose'
 import { holdMail } from '#edge/mail/outbox'
 import { inTransaction, type Db } from '#edge/store/database'
-import { choice, fields, text } from '#edge/web/fields'
+import { choice, fields, isId, text } from '#edge/web/fields'
 import { action, screen, type Actor, type Route, type Visit, type Waiting } from '#edge/web/route'
 import { peopleWithRole } from '#features/people/queries'
 import { transferById } from '#features/transfers/queries'
@@ -103,9 +103,7 @@ const report = action({
 
 /** A report, for its reporter, their managers, and those whose role it is. */
 async function readable(visit: Visit) {
-  const incident = /^[0-9a-f-]{36}$/.test(visit.params.problem!)
-    ? await incidentById(visit.house.db, visit.params.problem!)
-    : undefined
+  const incident = isId(visit.params.problem) ? await incidentById(visit.house.db, visit.params.problem) : undefined
   if (!incident) return fail('not-found')
   const managers = incident.reportedBy ? await managersOf(visit.house.db, incident.reportedBy) : undefined
   const { actor } = visit

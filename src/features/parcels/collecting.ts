@@ -6,6 +6,7 @@ import { statementBytes, verifyEd25519 } from '#core/seal/receipt-key'
 import { recordEvent } from '#edge/keeper/record'
 import { latestCheckpoint } from '#edge/keeper/head'
 import { inTransaction, type Db, type Tx } from '#edge/store/database'
+import { isId } from '#edge/web/fields'
 import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
 import { staffById } from '#features/people/queries'
@@ -33,11 +34,9 @@ import {
 import { writeToRecipient, writeToSender } from '#features/parcels/posting'
 import { partKey, manifestKey } from '#features/parcels/sealing'
 
-const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** The recipient's row with the live parcel, or why there is nothing to collect. */
 export async function collectable(db: Db | Tx, recipientId: string) {
-  const recipient = isId.test(recipientId) ? await recipientById(db, recipientId) : undefined
+  const recipient = isId(recipientId) ? await recipientById(db, recipientId) : undefined
   const transfer = recipient && (await transferById(db, recipient.transferId))
   const parcel = transfer && (await parcelOf(db, transfer.id))
   if (!recipient || !transfer || !parcel || parcel.state === 'sealing' || parcel.state === 'abandoned')
@@ -59,7 +58,7 @@ export async function collectable(db: Db | Tx, recipientId: string) {
 export async function mailCode(visit: Visit, token: string): Promise<Outcome<unknown>> {
   const { house, now } = visit
   const recipientId = visit.params.recipient!
-  const recipient = isId.test(recipientId) ? await recipientById(house.db, recipientId) : undefined
+  const recipient = isId(recipientId) ? await recipientById(house.db, recipientId) : undefined
   // The failure is taken before the comparison and given back after it, so that parallel guesses cannot share one.
   if (!recipient?.linkHash) return fail('link-wrong')
   if (!(await takeFailure(house.db, recipient.id))) return fail('link-locked')
@@ -79,7 +78,7 @@ export async function mailCode(visit: Visit, token: string): Promise<Outcome<unk
 export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome<unknown>> {
   const { house, now } = visit
   const recipientId = visit.params.recipient!
-  if (!isId.test(recipientId)) return fail('not-found')
+  if (!isId(recipientId)) return fail('not-found')
   if (!(await takeFailure(house.db, recipientId))) return fail('link-locked')
   const proved = await checkCode(house.db, {
     purpose: 'collect',

@@ -190,10 +190,11 @@ export async function tidy(house: House): Promise<void> {
   }
   for (const { id } of await parcelsToDestroy(house.db)) await destroyParcel(house, id)
   for (const due of await recipientsToChase(house.db, now)) await chase(house, due.id, now)
-  const today = now.toISOString().slice(0, 10)
+  // A parcel that was begun just before midnight may not be in the database yet: a day's identity outlives it by a day.
+  const yesterday = new Date(now.valueOf() - dayMs).toISOString().slice(0, 10)
   for (const day of await house.keyring.days()) {
     // Nobody can open that day's automatic locks any more, wherever copies of them may be.
-    if (day >= today || (await hasLiveParcels(house.db, day))) continue
+    if (day >= yesterday || (await hasLiveParcels(house.db, day))) continue
     await house.keyring.destroy(day)
     await noteDayDestroyed(house.db, day, now)
   }

@@ -5,7 +5,6 @@ import { receiptFor } from '#edge/keeper/receipt'
 import { base64Field, choice, fields, id, integer, line, list, optional, telephone, text } from '#edge/web/fields'
 import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
 import { ownOrganisation } from '#features/organisations/queries'
-import { devicesOf } from '#features/people/queries'
 import { openGates } from '#features/transfers/gates'
 import { shownRecipients, transferById } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
@@ -103,7 +102,6 @@ const sealing: Route[] = [
           parcelId: visit.params.parcel!,
           n: /^\d{1,9}$/.test(visit.params.n!) ? Number(visit.params.n) : -1,
           digest: digestOf(request.headers['content-digest']),
-          sizeBytes: 0,
         },
         request.body as Readable,
       ),
@@ -250,7 +248,6 @@ async function collectModel(visit: Visit): Promise<Outcome<{ title: string }>> {
     recipientId: visit.params.recipient,
     islands: ['open-parcel'],
     seals: true,
-    isRecipient: true,
   }
   if (!visit.recipient) {
     const organisation = (await ownOrganisation(visit.house.db)).name
@@ -411,7 +408,6 @@ export async function panel(visit: Visit, transferId: string) {
       parcel,
       transfer,
       recipients: await shownRecipients(visit.house.db, transferId),
-      canAddLocks: (await devicesOf(visit.house.db, visit.actor.id)).length > 0,
       daysMax: limits.parcelDaysMax,
     },
     islands: ['new-phrase'],

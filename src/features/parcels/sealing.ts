@@ -157,7 +157,7 @@ async function ownedParcel(house: House, actor: Actor, parcelId: string) {
 export async function putPart(
   house: House,
   actor: Actor,
-  at: { parcelId: string; n: number; digest: string | null; sizeBytes: number },
+  at: { parcelId: string; n: number; digest: string | null },
   body: Readable,
 ): Promise<Outcome<undefined>> {
   const { parcelId, n, digest } = at
@@ -339,7 +339,7 @@ export async function invite(
 ): Promise<void> {
   const { house, tx, transfer, actor } = sent
   const token = randomBytes(16).toString('base64url')
-  const { eventId } = await recordEvent(
+  await recordEvent(
     tx,
     'lock-made',
     {
@@ -352,7 +352,7 @@ export async function invite(
     },
     { transferId: transfer.id },
   )
-  await updateRecipient(tx, recipient.id, { linkHash: hashSecret(token), sealedEventId: eventId })
+  await updateRecipient(tx, recipient.id, { linkHash: hashSecret(token) })
   const sender = await staffById(tx, actor.id)
   const letter = invitation({
     organisation: sender?.organisation ?? actor.organisation,

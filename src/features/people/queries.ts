@@ -199,7 +199,7 @@ export const tokensOf = (db: Db, personId: string) =>
     .selectFrom('apiTokens')
     .where('personId', '=', personId)
     .where('revokedAt', 'is', null)
-    .select(['id', 'label', 'createdAt', 'expiresAt', 'usedAt'])
+    .select(['id', 'label', 'createdAt', 'expiresAt'])
     .orderBy('createdAt')
     .execute()
 export const revokeToken = (db: Db, personId: string, tokenId: string, now: Date) =>

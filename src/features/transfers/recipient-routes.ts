@@ -3,7 +3,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { recordEvent } from '#edge/keeper/record'
 import type { Tx } from '#edge/store/database'
 import { choice, email, fields, isId, line, optional, telephone, text } from '#edge/web/fields'
-import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
+import { action, raw, type Route, type Visit } from '#edge/web/route'
 import {
   addContact,
   organisationById,
@@ -133,7 +133,7 @@ const someone = action({
     newOrganisation: optional(line('the name of the organisation', limits.nameCharacters)),
     sector: optional(choice('a kind of organisation', Object.keys(sectors))),
   }),
-  again: screen({ ...someonePage, load: (visit) => someonePage.load({ ...visit, query: visit.query }) }),
+  again: someonePage,
   run: (visit, body) =>
     change(
       visit,

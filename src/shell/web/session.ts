@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '#core/kit/outcome'
 import type { House } from '#edge/house'
+import { isId } from '#edge/web/fields'
 import type { Actor, Language, Visit, Who } from '#edge/web/route'
 import { actorOfBearer, actorOfCookie, admit, isAdmitted, makeToken, signIn, signOut } from '#features/people/sessions'
 
 const cookieName = (secure: boolean) => (secure ? '__Host-safehand' : 'safehand')
-const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Who is calling and how, read from the cookie or the API token. */
 export async function makeVisit(
@@ -30,7 +30,7 @@ export async function makeVisit(
   const params = (request.params ?? {}) as Record<string, string>
   const recipientId = params.recipient
   const admitted =
-    token && recipientId && isUuid.test(recipientId) ? await isAdmitted(house.db, token, recipientId, now) : false
+    token && recipientId && isId(recipientId) ? await isAdmitted(house.db, token, recipientId, now) : false
   const query = (request.query ?? {}) as Record<string, string | undefined>
   return {
     house,

@@ -92,7 +92,6 @@ CREATE TABLE api_tokens (
   label text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz NOT NULL,
-  used_at timestamptz,
   revoked_at timestamptz
 );
 
@@ -174,7 +173,6 @@ CREATE TABLE transfers (
   limits_words text,
   information_words text,
   case_reference text,
-  deadline_on date,
   method text,
   available_days int,
   decision_id uuid,
@@ -219,7 +217,6 @@ CREATE TABLE recipients (
   failures int NOT NULL DEFAULT 0,
   chased text[] NOT NULL DEFAULT '{}',
   remind_at timestamptz,
-  sealed_event_id uuid,
   receipt_event_id uuid,
   statement text,
   created_at timestamptz NOT NULL DEFAULT now()
@@ -339,7 +336,6 @@ CREATE TABLE phrase_tellings (
   recipient_id uuid NOT NULL REFERENCES recipients,
   how text NOT NULL CHECK (how IN ('telephone', 'in-person', 'text', 'letter', 'not-reached')),
   number text,
-  number_kind text,
   note text,
   by_id uuid NOT NULL REFERENCES people,
   at timestamptz NOT NULL
@@ -372,7 +368,6 @@ CREATE TABLE incidents (
   what_happened text NOT NULL,
   when_noticed timestamptz NOT NULL,
   reported_by uuid REFERENCES people,
-  reported_by_recipient uuid REFERENCES recipients,
   reported_at timestamptz NOT NULL,
   recorded_by uuid REFERENCES people,
   recorded_words text,
