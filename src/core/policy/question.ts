@@ -189,9 +189,10 @@ function settledAnswer(search: Search, possible: Possible, { judged, waits }: Lo
   const isSettled = () => {
     if (chosen !== undefined) return isCertain(chosen)
     const now = worthOf(judged, told)
+    // When nothing can be used yet, the one told about may itself turn out to be usable.
     const rivals = [...policy.rulesOf.keys()].filter(
       (method) =>
-        method !== told && (now > 1 || policy.isOffered[method]) && mayComeBefore(policy, judged, method, told),
+        now > 1 || (method !== told && policy.isOffered[method] && mayComeBefore(policy, judged, method, told)),
     )
     if (rivals.some((method) => canBeUsed(policy, judged, waits, method))) return false
     if (now < 2) return policy.isOffered[told] && isCertain(told)
