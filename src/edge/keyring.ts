@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateHybridIdentity, generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
@@ -20,6 +21,8 @@ export interface Keyring {
    * @returns `lock-key-destroyed` when that day's identity is gone
    */
   release(lock: Uint8Array, day: string): Promise<Outcome<{ age: Uint8Array; identity: string }>>
+  /** The recipient of a day as its identity has it; undefined when there is none. Makes nothing. */
+  find(day: string): Promise<string | undefined>
   /** Destroys a day's identity. Nothing happens when it is gone. */
   destroy(day: string): Promise<void>
   days(): Promise<string[]>
@@ -41,16 +44,26 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
     const known = await read(day)
     if (known) return known
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const fresh = `${path(day)}.${process.pid}.new`
-    const file = await open(fresh, 'w', 0o600)
-    await file.writeFile(`${await make()}\n`)
-    await file.sync()
-    await file.close()
-    await rename(fresh, path(day))
+    const fresh = `${path(day)}.${randomUUID()}.new`
+    try {
+      const file = await open(fresh, 'wx', 0o600)
+      await file.writeFile(`${await make()}\n`)
+      await file.sync()
+      await file.close()
+      // A link, not a rename: of two processes on a new day one identity wins, and both use it.
+      await link(fresh, path(day)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
+    } finally {
+      await rm(fresh, { force: true })
+    }
+    await syncFolder()
+    return (await read(day))!
+  }
+  async function syncFolder(): Promise<void> {
     const kept = await open(folder, 'r')
     await kept.sync()
     await kept.close()
-    return (await read(day))!
   }
   // One at a time: two parcels begun together on a new day must not make two identities.
   let making: Promise<unknown> = Promise.resolve()
@@ -59,6 +72,10 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
       const made = making.then(() => readOrMake(day))
       making = made.catch(() => {})
       return made.then((identity) => identityToRecipient(identity))
+    },
+    async find(day) {
+      const identity = await read(day)
+      return identity === undefined ? undefined : identityToRecipient(identity)
     },
     async release(lock, day) {
       const identity = await read(day)
@@ -71,7 +88,12 @@ export function openKeyring(folder: string, postQuantum: boolean): Keyring {
         : generateX25519Identity())
       return ok({ age: await sealWhole(plain, { recipient: await identityToRecipient(once) }), identity: once })
     },
-    destroy: (day) => rm(path(day), { force: true }),
+    async destroy(day) {
+      if ((await read(day)) === undefined) return
+      await rm(path(day), { force: true })
+      // Or a loss of power would bring it back.
+      await syncFolder()
+    },
     days: async () =>
       (await namesIn(folder)).flatMap((name) => (/^\d{4}-\d\d-\d\d\.identity$/.test(name) ? [name.slice(0, 10)] : [])),
   }

@@ -13,6 +13,7 @@ export const eventNames = [
   'facts-given',
   'decided',
   'recipient-added',
+  'recipient-removed',
   'recipient-confirmed',
   'recipient-refused',
   'method-chosen',

@@ -90,6 +90,7 @@ export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome
   if (!proved.ok) return proved
   await giveBackFailure(house.db, recipientId)
   const told = await inTransaction(house.db, async (tx) => {
+    await lockRecipient(tx, recipientId)
     const live = await collectable(tx, recipientId)
     if (!live.ok) return live
     const { recipient, transfer, lock } = live.value
@@ -99,7 +100,7 @@ export async function proveMailbox(visit: Visit, typed: string): Promise<Outcome
         tx,
         'mailbox-proved',
         { transfer: transfer.id, recipient: recipient.id },
-        { transferId: transfer.id },
+        { transferId: transfer.id, at: now },
       )
     }
     if (lock.kind === 'passphrase' && !recipient.openedAt) {
@@ -130,7 +131,7 @@ export async function acknowledge(visit: Visit, key: string): Promise<Outcome<un
       tx,
       'parcel-acknowledged',
       { transfer: transfer.id, recipient: row.id, key, read: ['purpose', 'limits', 'handling'] },
-      { transferId: transfer.id },
+      { transferId: transfer.id, at: now },
     )
     return ok({})
   })
@@ -151,6 +152,7 @@ export async function releaseLock(visit: Visit): Promise<Outcome<{ age: Uint8Arr
   const live = await released(visit)
   if (!live.ok) return live
   const { lock, parcel, recipient, transfer } = live.value
+  const { now } = visit
   const age = new Uint8Array(lock.age!)
   const release =
     lock.kind === 'automatic'
@@ -162,7 +164,7 @@ export async function releaseLock(visit: Visit): Promise<Outcome<{ age: Uint8Arr
       tx,
       'lock-released',
       { transfer: transfer.id, recipient: recipient.id, lock: lock.id },
-      { transferId: transfer.id },
+      { transferId: transfer.id, at: now },
     )
     return ok()
   })
@@ -219,7 +221,12 @@ const noteDownloaded = (db: Db, recipientId: string, transferId: string, now: Da
     const recipient = await lockRecipient(tx, recipientId)
     if (recipient?.downloadedAt) return ok()
     await updateRecipient(tx, recipientId, { downloadedAt: now })
-    await recordEvent(tx, 'parcel-downloaded', { transfer: transferId, recipient: recipientId }, { transferId })
+    await recordEvent(
+      tx,
+      'parcel-downloaded',
+      { transfer: transferId, recipient: recipientId },
+      { transferId, at: now },
+    )
     return ok()
   })
 
@@ -260,7 +267,7 @@ export async function confirmOpened(visit: Visit, opened: Opened): Promise<Outco
       ...opened,
       level: service ? 'service-attested' : 'opened',
     }
-    const { eventId } = await recordEvent(tx, 'parcel-opened', body, { transferId: transfer.id })
+    const { eventId } = await recordEvent(tx, 'parcel-opened', body, { transferId: transfer.id, at: now })
     await updateRecipient(tx, recipient.id, {
       openedAt: now,
       receiptEventId: eventId,
@@ -286,7 +293,12 @@ export async function notForMe(visit: Visit): Promise<Outcome<unknown>> {
     const transfer = (await lockTransfer(tx, live.value.transfer.id))!
     await destroyLocks(tx, parcel.id, now, recipient.id)
     await updateRecipient(tx, recipient.id, { notForMeAt: now, remindAt: null })
-    await recordEvent(tx, 'not-for-me', { transfer: transfer.id, recipient: recipient.id }, { transferId: transfer.id })
+    await recordEvent(
+      tx,
+      'not-for-me',
+      { transfer: transfer.id, recipient: recipient.id },
+      { transferId: transfer.id, at: now },
+    )
     await writeToSender(tx, house, transfer, notForMeLetter(transfer.reference))
     return ok({})
   })

@@ -10,6 +10,7 @@ import { mayAlsoHave } from '#features/transfers/decision'
 import { lockRecipient, lockTransfer, recipientsOf, updateRecipient, updateTransfer } from '#features/transfers/queries'
 import { notCollectedLetter, recalledLetter, remindRecipientLetter, remindSenderLetter } from '#features/parcels/mails'
 import {
+  daysKept,
   destroyLocks,
   expiredParcels,
   hasLiveParcels,
@@ -76,7 +77,7 @@ export async function tellPhrase(
       tx,
       missed ? 'phrase-not-reached' : 'phrase-told',
       { transfer: live.value.transfer.id, recipient: recipient.id, how: told.how },
-      { transferId: live.value.transfer.id },
+      { transferId: live.value.transfer.id, at: now },
     )
     return ok({ transferId: live.value.transfer.id })
   })
@@ -103,12 +104,12 @@ export async function addLock(visit: Visit, parcelId: string, lock: LockGiven): 
         tx,
         'lock-destroyed',
         { transfer: transfer.id, recipient: recipient.id },
-        { transferId: transfer.id },
+        { transferId: transfer.id, at: now },
       )
     }
     await insertLock(tx, lockRow(parcel.id, lock, now))
     await updateRecipient(tx, recipient.id, { failures: 0 })
-    await invite({ house, tx, transfer, actor, root: parcel.parcelRoot! }, recipient, lock)
+    await invite({ house, tx, transfer, actor, root: parcel.parcelRoot!, now }, recipient, lock)
     return ok({ transferId: transfer.id })
   })
 }
@@ -126,8 +127,8 @@ export async function withdrawRecipient(visit: Visit): Promise<Outcome<unknown>>
     await recordEvent(
       tx,
       'lock-destroyed',
-      { transfer: live.value.transfer.id, recipient: recipient.id },
-      { transferId: live.value.transfer.id },
+      { transfer: live.value.transfer.id, recipient: recipient.id, withdrawn: true },
+      { transferId: live.value.transfer.id, at: now },
     )
     return ok({ transferId: live.value.transfer.id })
   })
@@ -143,7 +144,8 @@ export async function recall(visit: Visit): Promise<Outcome<unknown>> {
     await destroyLocks(tx, parcel.id, now)
     await updateParcel(tx, parcel.id, { state: 'recalled', locksDestroyedAt: now })
     await updateTransfer(tx, transfer.id, { state: 'recalled', closedAt: now })
-    await recordEvent(tx, 'parcel-recalled', { transfer: transfer.id, parcel: parcel.id }, { transferId: transfer.id })
+    const body = { transfer: transfer.id, parcel: parcel.id }
+    await recordEvent(tx, 'parcel-recalled', body, { transferId: transfer.id, at: now })
     for (const recipient of await recipientsOf(tx, transfer.id)) {
       await writeToRecipient(tx, house, recipient, recalledLetter(transfer.reference, actor.organisation))
     }
@@ -154,7 +156,7 @@ export async function recall(visit: Visit): Promise<Outcome<unknown>> {
 
 /** Lets a parcel be collected for longer, within 28 days of when it was sent. (D39) */
 export async function extend(visit: Visit, days: number): Promise<Outcome<unknown>> {
-  const { house, actor, params } = visit
+  const { house, actor, now, params } = visit
   return inTransaction(house.db, async (tx) => {
     const live = await ownLive(tx, actor, params.transfer!)
     if (!live.ok) return live
@@ -172,7 +174,7 @@ export async function extend(visit: Visit, days: number): Promise<Outcome<unknow
       tx,
       'parcel-extended',
       { transfer: transfer.id, until: expiresAt.toISOString() },
-      { transferId: transfer.id },
+      { transferId: transfer.id, at: now },
     )
     return ok({ transferId: transfer.id })
   })
@@ -192,7 +194,8 @@ export async function tidy(house: House): Promise<void> {
   for (const due of await recipientsToChase(house.db, now)) await chase(house, due.id, now)
   // A parcel that was begun just before midnight may not be in the database yet: a day's identity outlives it by a day.
   const yesterday = new Date(now.valueOf() - dayMs).toISOString().slice(0, 10)
-  for (const day of await house.keyring.days()) {
+  // Also days whose identity was destroyed by a process that was killed before it noted so.
+  for (const day of new Set([...(await house.keyring.days()), ...(await daysKept(house.db))])) {
     // Nobody can open that day's automatic locks any more, wherever copies of them may be.
     if (day >= yesterday || (await hasLiveParcels(house.db, day))) continue
     await house.keyring.destroy(day)
@@ -211,10 +214,10 @@ async function expire(house: House, parcelId: string, transferId: string, now: D
       state: transfer.state === 'collected' ? 'closed' : 'expired',
       closedAt: now,
     })
-    await recordEvent(tx, 'parcel-expired', { transfer: transferId, parcel: parcelId }, { transferId })
+    await recordEvent(tx, 'parcel-expired', { transfer: transferId, parcel: parcelId }, { transferId, at: now })
     const waiting = (await recipientsOf(tx, transferId)).filter((recipient) => !recipient.openedAt)
     for (const recipient of waiting)
-      await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId })
+      await recordEvent(tx, 'not-collected', { transfer: transferId, recipient: recipient.id }, { transferId, at: now })
     if (waiting.length > 0) await writeToSender(tx, house, transfer, notCollectedLetter(transfer.reference))
     await enqueue(tx, 'destroy-parcel', { parcelId })
     return ok()
@@ -231,8 +234,9 @@ export async function destroyParcel(house: House, parcelId: string): Promise<voi
   await inTransaction(house.db, async (tx) => {
     const again = await lockParcel(tx, parcelId)
     if (!again || again.destroyedAt) return ok()
+    const now = house.now()
     await updateParcel(tx, parcelId, {
-      destroyedAt: house.now(),
+      destroyedAt: now,
       ...(again.state === 'abandoned' ? {} : { state: 'destroyed' }),
     })
     if (again.state !== 'abandoned')
@@ -240,7 +244,7 @@ export async function destroyParcel(house: House, parcelId: string): Promise<voi
         tx,
         'parcel-destroyed',
         { transfer: again.transferId, parcel: parcelId },
-        { transferId: again.transferId },
+        { transferId: again.transferId, at: now },
       )
     return ok()
   })
@@ -268,7 +272,7 @@ async function chase(house: House, recipientId: string, now: Date): Promise<void
       const letter = remindRecipientLetter(transfer.reference, sender?.organisation ?? '', transfer.expiresAt)
       await writeToRecipient(tx, house, recipient, letter)
       const body = { transfer: transfer.id, recipient: recipientId }
-      await recordEvent(tx, 'recipient-chased', body, { transferId: transfer.id })
+      await recordEvent(tx, 'recipient-chased', body, { transferId: transfer.id, at: now })
     }
     if (isChased || isAsked) {
       await writeToSender(tx, house, transfer, remindSenderLetter(transfer.reference, transfer.expiresAt))

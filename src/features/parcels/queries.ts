@@ -12,6 +12,9 @@ export const parcelById = (db: Db | Tx, id: string) =>
   db.selectFrom('parcels').where('id', '=', id).selectAll().executeTakeFirst()
 export const lockParcel = (tx: Tx, id: string) =>
   tx.selectFrom('parcels').where('id', '=', id).selectAll().forUpdate().executeTakeFirst()
+/** The parcel's row, held as it is until the transaction ends, together with others who hold it so. */
+export const shareParcel = (tx: Tx, id: string) =>
+  tx.selectFrom('parcels').where('id', '=', id).select('state').forShare().executeTakeFirst()
 export const updateParcel = (tx: Tx, id: string, set: Updateable<Tables['parcels']>) =>
   tx.updateTable('parcels').set(set).where('id', '=', id).execute()
 
@@ -55,7 +58,7 @@ export const abandonParcels = async (tx: Tx, transferId: string): Promise<string
 }
 
 /** Keeps a part's digest unless the part is there already; answers the digest that stands. */
-export async function keepPart(db: Db, row: Insertable<Tables['parcelParts']>): Promise<string> {
+export async function keepPart(db: Tx, row: Insertable<Tables['parcelParts']>): Promise<string> {
   const kept = await db
     .insertInto('parcelParts')
     .values(row)
@@ -249,6 +252,10 @@ export const hasLiveParcels = async (db: Db, day: string): Promise<boolean> => {
     .executeTakeFirst()
   return row !== undefined
 }
+
+/** Days whose identity is not known to be destroyed. */
+export const daysKept = async (db: Db): Promise<string[]> =>
+  (await db.selectFrom('keyring').where('destroyedAt', 'is', null).select('day').execute()).map(({ day }) => day)
 
 export const noteDayDestroyed = (db: Db, day: string, now: Date) =>
   db.updateTable('keyring').set({ destroyedAt: now }).where('day', '=', day).where('destroyedAt', 'is', null).execute()

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { fromBase64, fromHex, sameBytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
@@ -30,9 +30,11 @@ import {
   insertParcel,
   keepPart,
   lockParcel,
+  parcelById,
   partsOf,
   saveDayKey,
   sealingParcel,
+  shareParcel,
   updateParcel,
 } from '#features/parcels/queries'
 
@@ -172,8 +174,24 @@ export async function putPart(
     sha256: digest,
   })
   if (!stored.ok) return stored
-  const standing = await keepPart(house.db, { parcelId, n, sha256: digest, sizeBytes: stored.value.sizeBytes })
-  return standing === digest ? ok() : fail('part-differs')
+  const kept = await inTransaction(house.db, async (tx) => {
+    // Locked: nothing is added to a parcel that is completed, or abandoned, while its bytes were on their way.
+    if ((await shareParcel(tx, parcelId))?.state !== 'sealing') return fail('parcel-complete')
+    const standing = await keepPart(tx, { parcelId, n, sha256: digest, sizeBytes: stored.value.sizeBytes })
+    return standing === digest ? ok() : fail('part-differs')
+  })
+  if (!kept.ok) await removeUnkept(house, parcelId, partKey(parcelId, n, digest))
+  return kept
+}
+
+/** Takes away bytes that were refused after they had come, unless a parcel that can be collected has them already. */
+async function removeUnkept(house: House, parcelId: string, key: string): Promise<void> {
+  const parcel = await parcelById(house.db, parcelId)
+  const isLive = parcel?.state === 'sealing' || parcel?.state === 'sealed'
+  const parts = isLive ? await partsOf(house.db, parcelId) : []
+  const keys = parts.map((part) => partKey(parcelId, part.n, part.sha256))
+  if (isLive && parcel.manifestSha256) keys.push(manifestKey(parcelId, parcel.manifestSha256))
+  if (!keys.includes(key)) await house.blobs.remove(key)
 }
 
 export const partKey = (parcelId: string, n: number, sha256: string) => `parcels/${parcelId}/content/${n}-${sha256}`
@@ -202,8 +220,15 @@ export async function putManifest(
     sha256: digest,
   })
   if (!stored.ok) return stored
-  await updateParcel(house.db as Tx, parcelId, { manifestSha256: digest, manifestSizeBytes: stored.value.sizeBytes })
-  return ok()
+  const kept = await inTransaction(house.db, async (tx) => {
+    const standing = await lockParcel(tx, parcelId)
+    if (standing?.state !== 'sealing') return fail('parcel-complete')
+    await updateParcel(tx, parcelId, { manifestSha256: digest, manifestSizeBytes: stored.value.sizeBytes })
+    return ok(standing.manifestSha256)
+  })
+  const unkept = kept.ok ? kept.value : digest
+  if (unkept !== null) await removeUnkept(house, parcelId, manifestKey(parcelId, unkept))
+  return kept.ok ? ok() : kept
 }
 
 export interface Completion {
@@ -258,11 +283,16 @@ export async function completeParcel(
         parcel: parcelId,
         root: given.parcelRoot,
         sizeBytes: given.contentSizeBytes,
+        partSizeBytes: parcel.partSizeBytes,
+        pq: parcel.pq,
+        method: transfer.method,
+        begunAt: parcel.createdAt.toISOString(),
+        until: expiresAt.toISOString(),
         signed: device.value !== null,
       },
-      { transferId: transfer.id },
+      { transferId: transfer.id, at: now },
     )
-    const sent = { house, tx, transfer: { ...transfer, expiresAt }, actor, root: given.parcelRoot }
+    const sent = { house, tx, transfer: { ...transfer, expiresAt }, actor, root: given.parcelRoot, now }
     for (const recipient of recipients)
       await invite(
         sent,
@@ -333,11 +363,11 @@ async function signedBy(tx: Tx, actor: Actor, given: Completion): Promise<Outcom
 
 /** Gives a recipient a link, records the lock's receipt key, and holds the mail. */
 export async function invite(
-  sent: { house: House; tx: Tx; transfer: TransferRow; actor: Actor; root: string },
+  sent: { house: House; tx: Tx; transfer: TransferRow; actor: Actor; root: string; now: Date },
   recipient: RecipientRow,
   lock: LockGiven,
 ): Promise<void> {
-  const { house, tx, transfer, actor } = sent
+  const { house, tx, transfer, actor, now } = sent
   const token = randomBytes(16).toString('base64url')
   await recordEvent(
     tx,
@@ -348,9 +378,10 @@ export async function invite(
       lock: lock.id,
       kind: lock.kind,
       receiptKey: lock.receiptPublicKey,
+      sha256: createHash('sha256').update(fromBase64(lock.age)).digest('hex'),
       root: sent.root,
     },
-    { transferId: transfer.id },
+    { transferId: transfer.id, at: now },
   )
   await updateRecipient(tx, recipient.id, { linkHash: hashSecret(token) })
   const sender = await staffById(tx, actor.id)

@@ -109,7 +109,7 @@ const saveRecord = action({
         tx,
         'sharing-recorded',
         { transfer: transfer.id, record: id, method },
-        { transferId: transfer.id },
+        { transferId: transfer.id, at: visit.now },
       )
       return ok()
     })

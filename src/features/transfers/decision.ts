@@ -108,9 +108,10 @@ export async function keepDecision(
   if (!decided.ok) return decided
   const { decision, facts } = decided.value
   const rulebooks = house.rulebookVersions
+  const at = house.now()
   const { id } = await insertDecision(tx, {
     transferId: transfer.id,
-    at: house.now(),
+    at,
     rulebooks: JSON.stringify(rulebooks),
     facts: JSON.stringify(facts),
     result: JSON.stringify(decision),
@@ -123,7 +124,7 @@ export async function keepDecision(
     tx,
     'decided',
     { transfer: transfer.id, decision: id, rulebooks, outcomes },
-    { transferId: transfer.id },
+    { transferId: transfer.id, at },
   )
   return ok({ decision, decisionId: id })
 }

@@ -71,7 +71,8 @@ async function addFromDirectory(
     createdAt: visit.now,
   })
   if (!added) return fail('recipient-twice')
-  await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, { transferId: transfer.id })
+  const about = { transferId: transfer.id, at: visit.now }
+  await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, about)
   const recipientKind = !found.organisationId
     ? 'individual'
     : person?.isOwn || team?.isOwn
@@ -159,7 +160,7 @@ const someone = action({
             tx,
             'recipient-added',
             { transfer: transfer.id, recipient: added.id },
-            { transferId: transfer.id },
+            { transferId: transfer.id, at: visit.now },
           )
           const isChange = transfer.recipientKind !== 'individual'
           if (!isSent(transfer))
@@ -252,7 +253,7 @@ const confirm = action({
           tx,
           authorised ? 'recipient-confirmed' : 'recipient-refused',
           { transfer: transfer.id, recipient: recipient.id, how: body.how },
-          { transferId: transfer.id },
+          { transferId: transfer.id, at: visit.now },
         )
         return ok()
       },
@@ -271,6 +272,8 @@ const removeRecipient = action({
       const recipient = await ownRecipient(visit, transfer)
       if (!recipient) return fail('not-found')
       await updateRecipient(tx, recipient.id, { withdrawnAt: visit.now })
+      const about = { transferId: transfer.id, at: visit.now }
+      await recordEvent(tx, 'recipient-removed', { transfer: transfer.id, recipient: recipient.id }, about)
       return ok()
     }),
   then: (_result, visit) => `/transfers/${visit.params.transfer}/who`,

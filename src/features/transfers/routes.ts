@@ -27,7 +27,7 @@ const start = action({
         tx,
         'transfer-started',
         { transfer: made.id, reference: made.reference, by: actor.id },
-        { transferId: made.id },
+        { transferId: made.id, at: now },
       )
       return ok(made)
     }),
@@ -76,7 +76,7 @@ function askRoutes(policy: Policy): Route[] {
           tx,
           'facts-given',
           { transfer: transfer.id, facts: facts as never, notSure: unsure },
-          { transferId: transfer.id },
+          { transferId: transfer.id, at: visit.now },
         )
         return ok()
       })
@@ -205,7 +205,8 @@ const chooseMethod = action({
       const outcome = kept.value.decision.methods[method]?.outcome
       if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') return fail('method-not-allowed')
       await updateTransfer(tx, transfer.id, { method, state: 'ready' })
-      await recordEvent(tx, 'method-chosen', { transfer: transfer.id, method }, { transferId: transfer.id })
+      const about = { transferId: transfer.id, at: visit.now }
+      await recordEvent(tx, 'method-chosen', { transfer: transfer.id, method }, about)
       return ok()
     }),
   then: toNext,
@@ -227,7 +228,7 @@ const stop = action({
         tx,
         'decided-not-to-share',
         { transfer: transfer.id, reason: body.reason },
-        { transferId: transfer.id },
+        { transferId: transfer.id, at: visit.now },
       )
       return ok({})
     }),

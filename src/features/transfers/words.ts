@@ -25,6 +25,7 @@ export function eventWords(name: string, body: Record<string, unknown>, who: str
     'transfer-started': 'Started',
     decided: 'The policy was consulted',
     'recipient-added': `${who} was added`,
+    'recipient-removed': `${who} was taken off`,
     'recipient-confirmed': `${who} was confirmed as the right person`,
     'recipient-refused': `${who} was found not to be the right person`,
     'method-chosen': 'A way of sending was chosen',
