@@ -385,7 +385,7 @@ const collecting: Route[] = [
     handle: async (visit, _request, reply) => {
       const live = await collectable(visit.house.db, visit.recipient.recipientId)
       if (!live.ok) return live
-      if (!live.value.recipient.receiptEventId) return fail('proof-not-ready')
+      if (!live.value.recipient.receiptEventId) return fail('parcel-not-opened')
       visit.house.keeper.nudge()
       const receipt = await receiptFor(visit.house.db, visit.house.keeper.tiles, live.value.recipient.receiptEventId)
       if (!receipt.ok) return receipt

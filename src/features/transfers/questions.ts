@@ -25,7 +25,7 @@ export function pageOf(fact: string): { page: string; facts: string[] } {
   return found ? { page: found[0], facts: found[1] } : { page: fact, facts: [fact] }
 }
 
-export const factsOfPage = (page: string) => pages[page] ?? [page]
+export const factsOfPage = (page: string) => (Object.hasOwn(pages, page) ? pages[page]! : [page])
 
 /** The facts a sender may be asked for. */
 export const askable = (policy: Policy): string[] =>

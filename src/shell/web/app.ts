@@ -18,12 +18,12 @@ import {
   type Screen,
   type Visit,
 } from '#edge/web/route'
-import { makeVisit, mayCall, refuseForeignOrigin } from '#shell/web/session'
+import { makeVisit, mayCall, ofNothing, refuseForeignOrigin } from '#shell/web/session'
 import { makeRenderer } from '#shell/web/pages'
-import { problemOfError, sendProblem, wantsPage } from '#shell/web/problem-responses'
+import { problemOfError, refuseUnreadable, sendProblem, wantsPage } from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
 import { problemWords } from '#shell/web/words'
-import { securityHeaders } from '#shell/web/security-headers'
+import { newNonce, secured, securityHeaders } from '#shell/web/security-headers'
 
 /** What the pages' frame shows besides the page itself. */
 const frame = (visit: Visit | undefined, request: FastifyRequest, reply: FastifyReply) => ({
@@ -58,6 +58,12 @@ export async function buildApp(
       },
     },
     routerOptions: { maxParamLength: limits.lineCharacters },
+    // An address that cannot be read is of nothing; Fastify would say so in words of its own.
+    frameworkErrors: (_error, request, reply) => {
+      reply.nonce = newNonce()
+      void answer(request, secured(request, reply, secure), { slug: 'not-found' })
+    },
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, house.config.publicUrl),
   })
   const render = makeRenderer(assets.url, house.config.publicUrl)
   securityHeaders(app, secure)
@@ -107,7 +113,7 @@ export async function buildApp(
       visits.set(request, visit)
       const foreign = refuseForeignOrigin(request, house.config.publicUrl)
       if (foreign) return answer(request, reply, foreign)
-      const refused = mayCall(route.who, visit)
+      const refused = mayCall(route.who, visit) ?? ofNothing(visit.params)
       if (refused?.slug === 'sign-in-needed' && wantsPage(request) && request.method === 'GET') {
         return reply.redirect(`/sign-in?next=${encodeURIComponent(request.url.split('?')[0]!)}`, 303)
       }
@@ -213,7 +219,7 @@ export async function buildApp(
   app.get('/api', async () => description)
   app.get('/problems/:slug', async (request, reply) => {
     const { slug } = request.params as { slug: string }
-    return answer(request, reply.status(200), { slug: slug as Problem['slug'] })
+    return answer(request, reply, { slug: Object.hasOwn(problems, slug) ? (slug as Problem['slug']) : 'not-found' })
   })
   return app
 }

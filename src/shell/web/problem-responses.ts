@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { problems, type ProblemSlug } from '#core/kit/problems'
 import type { Problem } from '#core/kit/outcome'
@@ -40,6 +42,23 @@ export function sendProblem(
   }
   const path = request.url.split('?')[0]!
   return reply.type('application/problem+json').send(problemBody(problem, context.publicUrl, path))
+}
+
+/** Answers what is no HTTP request at all: too long, cut short, never finished, or made to be read in two ways. */
+export function refuseUnreadable(error: Error & { code?: string }, socket: Socket, publicUrl: string): void {
+  const slug = error.code === 'HPE_HEADER_OVERFLOW' ? 'too-large' : 'malformed-request'
+  const { type, title, status, detail, next } = problemBody({ slug }, publicUrl, '')
+  const body = JSON.stringify({ type, title, status, detail, next })
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'x-content-type-options: nosniff',
+    'cache-control: no-store',
+    'connection: close',
+  ]
+  if (socket.writable && error.code !== 'ECONNRESET') socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  socket.destroy()
 }
 
 const byCode: Record<string, ProblemSlug> = {

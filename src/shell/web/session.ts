@@ -79,6 +79,15 @@ export function mayCall(who: Who, visit: Visit): Problem | undefined {
   return { slug: 'not-allowed' }
 }
 
+/** The parameters of addresses that are words or numbers; every other one is an id. */
+const notIds = new Set(['page', 'method', 'n', '*'])
+
+/** `not-found` for an address whose ids cannot be anything's: the database refuses to compare anything else with one. */
+export function ofNothing(params: Visit['params']): Problem | undefined {
+  const isNothing = Object.entries(params).some(([name, value]) => !notIds.has(name) && !isId(value))
+  return isNothing ? { slug: 'not-found' } : undefined
+}
+
 /**
  * A request that changes something and comes from another site is refused. A browser says where it comes from; a
  * program sends neither header and holds no one's cookie but its own.

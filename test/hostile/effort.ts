@@ -1,0 +1,18 @@
+/**
+ * How hard the hostile tests try. `npm test` takes the short form; `npm run test:hostile` the full one.
+ *
+ * Settings: HOSTILE_SEED repeats a run; HOSTILE_REQUESTS and HOSTILE_MINUTES (for each parser) say how much.
+ */
+const number = (name: string, usual: number): number => Number(process.env[name] ?? usual)
+
+const isFull = process.env.HOSTILE_FULL === 'yes'
+const requests = number('HOSTILE_REQUESTS', isFull ? 100_000 : 3_000)
+
+export const effort = {
+  seed: number('HOSTILE_SEED', Math.floor(Math.random() * 2 ** 31)),
+  /** Requests handed to the program in this process, and sent to one that listens. */
+  injected: Math.round(requests / 2),
+  sent: Math.round(requests / 2),
+  /** For each parser. */
+  parserMs: isFull ? number('HOSTILE_MINUTES', 10) * 60_000 : number('HOSTILE_MINUTES', 1 / 60) * 60_000,
+}
