@@ -31,7 +31,10 @@ export async function makeVisit(
   const recipientId = params.recipient
   const admitted =
     token && recipientId && isId(recipientId) ? await isAdmitted(house.db, token, recipientId, now) : false
-  const query = (request.query ?? {}) as Record<string, string | undefined>
+  // A name given twice says nothing, and neither does what no text of the database can hold.
+  const query = Object.fromEntries(
+    Object.entries(request.query ?? {}).filter(([, value]) => typeof value === 'string' && !value.includes('\0')),
+  ) as Visit['query']
   return {
     house,
     params,
