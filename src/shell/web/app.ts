@@ -48,6 +48,7 @@ export async function buildApp(
     bodyLimit: limits.formBytes,
     trustProxy: house.config.trustProxy,
     requestTimeout: limits.requestMs,
+    http: { requireHostHeader: false },
     logger: {
       level: process.env.SAFEHAND_LOG ?? 'warn',
       // Addresses, queries and headers may hold personal data: a log line has the route's pattern only.
@@ -64,6 +65,12 @@ export async function buildApp(
       void answer(request, secured(request, reply, secure), { slug: 'not-found' })
     },
     clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, house.config.publicUrl),
+  })
+  // Left to itself, Node refuses what follows with an empty answer.
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response))
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
+      return answer(request, reply, { slug: 'malformed-request' })
   })
   const render = makeRenderer(assets.url, house.config.publicUrl)
   securityHeaders(app, secure)
@@ -100,7 +107,8 @@ export async function buildApp(
     })
   app.setNotFoundHandler((request, reply) => answer(request, reply, { slug: 'not-found' }))
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = problemOfError(error)
+    const isBrokenOff = request.raw.errored !== null
+    const problem = isBrokenOff ? { slug: 'malformed-request' as const } : problemOfError(error)
     if (!problem) request.log.error({ err: error })
     return answer(request, reply, problem ?? { slug: 'unavailable' })
   })
