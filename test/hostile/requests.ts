@@ -69,9 +69,11 @@ const orHostile = (values: string[] | undefined): fc.Arbitrary<string> =>
 /** A path with its parameters filled in: mostly with what is there. */
 function pathOf(path: string, pool: Pool): fc.Arbitrary<string> {
   const names = [...path.matchAll(/\{(\w+)\}|\*/g)].map(([, name]) => name ?? '*')
-  return fc.tuple(...names.map((name) => orHostile(pool[name]))).map((values) => {
+  const isOfStaff = path.includes('/staff')
+  const values = names.map((name) => orHostile(pool[name === 'organisation' && isOfStaff ? 'own' : name]))
+  return fc.tuple(...values).map((found) => {
     let at = 0
-    return path.replace(/\{\w+\}|\*/g, () => encoded(values[at++]!))
+    return path.replace(/\{\w+\}|\*/g, () => encoded(found[at++]!))
   })
 }
 

@@ -139,7 +139,8 @@ async function stages(callers: ReadonlyMap<string, Browser>): Promise<Pool> {
     ...starts,
   })
   return {
-    organisation: [partner.id, own.id],
+    organisation: [partner.id],
+    own: [own.id],
     organisations: [partner.id],
     person: [person.id, colleague.id],
     mailbox: [mailbox.id],
