@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { Config } from '#edge/house'
+import { networkList } from '#edge/web/rates'
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
@@ -49,6 +50,11 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
       `A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`,
     )
   }
+  const trustProxy = (env.SAFEHAND_TRUST_PROXY ?? '').split(',').flatMap((entry) => entry.trim() || [])
+  if (!networkList(trustProxy))
+    return wrong(
+      'SAFEHAND_TRUST_PROXY must list the addresses of your proxies, like 127.0.0.1 or 10.0.0.0/8,192.0.2.7. Only they are believed about who is calling.',
+    )
   return ok({
     dataFolder,
     keysFolder: resolve(
@@ -59,7 +65,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     publicUrl,
     mailFrom: env.SAFEHAND_MAIL_FROM ?? `safehand@${url.hostname}`,
     demonstration,
-    trustProxy: env.SAFEHAND_TRUST_PROXY === 'yes',
+    trustProxy,
     postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
     ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
     ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),

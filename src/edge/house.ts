@@ -19,7 +19,8 @@ export interface Config {
   smtpUrl?: string
   mailFrom: string
   demonstration: boolean
-  trustProxy: boolean
+  /** Addresses and networks of the proxies whose word about the caller is taken. */
+  trustProxy: string[]
   /** Post-quantum locks by default; false for recipients whose tools are older. */
   postQuantum: boolean
 }
@@ -31,6 +32,8 @@ export interface House {
   blobs: Blobs
   keeper: Keeper
   keyring: Keyring
+  /** Hashes what rates are counted for: see `ratesKeyOf`. */
+  ratesKey: Uint8Array
   /** The organisation's rulebooks, stacked, and which they are. */
   policy: Policy
   rulebookVersions: { id: string; version: string; sha256: string }[]

@@ -19,7 +19,9 @@ import { deliverHeld } from '#edge/mail/outbox'
 import { inTransaction, openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { migrate } from '#edge/store/migrate'
+import { ratesKeyOf, tidyRates } from '#edge/web/rates'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
+import { tidySessions } from '#features/people/queries'
 import { seedDemonstration } from '#shell/demonstration'
 import { assetsFolder, buildApp } from '#shell/web/app'
 import { allRoutes } from '#shell/web/routes'
@@ -132,6 +134,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
     blobs: await fileBlobs(join(config.dataFolder, 'blobs')),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
+    ratesKey: await ratesKeyOf(register.value.signer),
     ...loaded.value,
     now,
   }
@@ -139,7 +142,11 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   await jobs.work('deliver-mail', (ids) =>
     mailDelivery(store.db, { smtpUrl: config.smtpUrl, from: config.mailFrom })(ids.id!),
   )
-  await jobs.work('tidy', () => tidy(house))
+  await jobs.work('tidy', async () => {
+    await tidySessions(store.db, house.now())
+    await tidyRates(store.db, house.now())
+    await tidy(house)
+  })
   await jobs.work('destroy-parcel', (ids) => destroyParcel(house, ids.parcelId!))
   await jobs.repeat('tidy', '* * * * *')
   if (config.smtpUrl) await inTransaction(store.db, async (tx) => ok(await deliverHeld(tx)))

@@ -58,7 +58,7 @@ test('each role gets in where its role is named, and nowhere else', async () => 
     const { person } = await as.get<{ person: { roles: string[] } }>('/api/account')
     rolesOf.set(name, person.roles)
     for (const route of routes) {
-      if (route.path === '/sign-out' || route.who === 'recipient') continue
+      if (route.path.includes('sign-out') || route.who === 'recipient') continue
       const answer = await call(as, route)
       const what = `${method(route)} ${route.path} as ${name}`
       assert.ok(answer.statusCode < 500, `${what}: ${answer.statusCode}`)

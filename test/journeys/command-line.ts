@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { runSafehand } from '#shell/cli/safehand'
-import { aDemonstration } from './support.ts'
+import { Browser } from '#test/house'
+import { aDemonstration, remote } from './support.ts'
 
 export const amir = 'amir.khan@northbrook-police.example'
 export const lena = 'lena.fischer@harbour-trust.example'
@@ -111,17 +112,11 @@ export async function aCommandLine(
 
   /** The service desk finds somebody in the directory and changes what is kept of them or their organisation. */
   async function desk(email: string, change: (found: Found) => { path: string; body: object }): Promise<void> {
-    const authorization = `Bearer ${await tokenOf('grace.oduya@exampleshire.example')}`
-    const post = async <T>(path: string, body: object): Promise<T> => {
-      const headers = { authorization, 'content-type': 'application/json' }
-      const response = await fetch(`${server.url}${path}`, { headers, method: 'POST', body: JSON.stringify(body) })
-      assert.ok(response.ok, `${path}: ${await response.clone().text()}`)
-      return response.json() as Promise<T>
-    }
-    const { id } = await post<{ id: string }>('/api/transfers', {})
-    const { found } = await post<{ found: Found[] }>(`/transfers/${id}/who/search`, { q: email })
+    const grace = await Browser.of(remote(server.url), 'Grace Oduya')
+    const { id } = await grace.post<{ id: string }>('/api/transfers', {})
+    const { found } = await grace.post<{ found: Found[] }>(`/api/transfers/${id}/who/search`, { q: email })
     const { path, body } = change(found[0]!)
-    await post(path, body)
+    await grace.post(path, body)
   }
 
   return { server, folder, data, cli, tokenOf, mails, newestLink, newestCode, send, prove, aCaseFile, desk }

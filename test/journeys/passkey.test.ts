@@ -1,12 +1,12 @@
 /** Signing in with a passkey, by Chromium's virtual authenticator. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { aChromium, aDemonstration, complaintsOf, signIn } from './support.ts'
+import { aChromium, aDemonstration, complaintsOf, mailedCode, signIn } from './support.ts'
 
 const { url } = await aDemonstration({ after })
 const chromium = await aChromium({ after })
 
-test('a passkey is added on the account’s page, and signs in', async () => {
+test('a passkey is added on the account’s page, confirms an act, and signs in', async () => {
   const context = await chromium.newContext()
   const page = await context.newPage()
   const complaints = complaintsOf(page)
@@ -24,8 +24,19 @@ test('a passkey is added on the account’s page, and signs in', async () => {
   await page.goto(`${url}/account`)
   await page.getByLabel('Name of the passkey').fill('Test device')
   await page.getByRole('button', { name: 'Add a passkey' }).click()
+  await page.getByRole('heading', { name: 'Confirm that it is you' }).waitFor()
+  await page.getByLabel('Code').fill(await mailedCode(context, url, 'priya.nair@exampleshire.example'))
+  await page.getByRole('button', { name: 'Confirm and continue' }).click()
   await page.getByText('Test device, added').waitFor()
-  await page.getByRole('button', { name: 'Sign out' }).click()
+
+  await page.getByLabel('Name of the token').fill('Laptop')
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  await page.getByRole('button', { name: 'Confirm with a passkey' }).click()
+  await page.getByRole('heading', { name: 'Your new token' }).waitFor()
+  await page.goto(`${url}/account`)
+  await page.getByText('Laptop, until').waitFor()
+
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await page.waitForURL(`${url}/sign-in`)
   await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
   await page.waitForURL(`${url}/`)

@@ -6,7 +6,9 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { FastifyInstance, InjectOptions } from 'fastify'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import { formTokenOf } from '#features/people/sessions'
 import { buildAssets } from '../../scripts/build.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -126,9 +128,31 @@ export function apiOf(context: BrowserContext, url: string) {
   }
   return {
     get: async <T>(path: string) => read<T>(await context.request.get(url + path)),
-    post: async <T>(path: string, data: unknown = {}) => read<T>(await context.request.post(url + path, { data })),
+    post: async <T>(path: string, data: unknown = {}) => {
+      const cookie = (await context.cookies(url)).find(({ name }) => name === 'safehand')
+      const headers = cookie ? { 'safehand-form-token': formTokenOf(cookie.value) } : {}
+      return read<T>(await context.request.post(url + path, { data, headers }))
+    },
   }
 }
+
+/** A server elsewhere, called as `app.inject` calls one here: for the `Browser` of the other tests. */
+export const remote = (url: string): Pick<FastifyInstance, 'inject'> => ({
+  inject: (async ({ method, url: path, headers, payload }: InjectOptions) => {
+    const response = await fetch(`${url}${path as string}`, {
+      method: method!,
+      redirect: 'manual',
+      headers: { 'content-type': 'application/json', ...(headers as Record<string, string>) },
+      ...(payload === undefined ? {} : { body: JSON.stringify(payload) }),
+    })
+    const body = await response.text()
+    const cookies = response.headers.getSetCookie().map((line) => {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!
+      return { name, value }
+    })
+    return { statusCode: response.status, body, cookies, json: () => JSON.parse(body) }
+  }) as unknown as FastifyInstance['inject'],
+})
 
 export interface OutboxMail {
   to: string

@@ -8,6 +8,8 @@ import type { House } from '#edge/house'
 import { openRegister } from '#edge/keeper/installation'
 import { startKeeper } from '#edge/keeper/keeper'
 import { openKeyring } from '#edge/keyring'
+import { ratesKeyOf } from '#edge/web/rates'
+import { formTokenOf } from '#features/people/sessions'
 import { freshDatabase } from '#test/database'
 import { seedDemonstration } from '#shell/demonstration'
 import { loadPolicy } from '#shell/start'
@@ -26,12 +28,26 @@ export interface TestHouse {
 
 export const day = 86_400_000
 
-/** A cookie jar and a way to call the server. */
+/** Headers of a browser that opens a page or sends a form. */
+export const page = { accept: 'text/html' }
+
+/** The code in a mail, if there is one. */
+const codeIn = (text: string) => /^ *([0-9A-Z]{4}[ -]?[0-9A-Z]{4})$/m.exec(text)?.[1]
+
+/** A cookie jar and a way to call the server, as its pages would: with the token of their forms. */
 export class Browser {
-  readonly #app: FastifyInstance
-  readonly #cookies = new Map<string, string>()
-  constructor(app: FastifyInstance) {
+  readonly #app: Pick<FastifyInstance, 'inject'>
+  readonly cookies = new Map<string, string>()
+  constructor(app: Pick<FastifyInstance, 'inject'>) {
     this.#app = app
+  }
+
+  /** A browser signed in as one of a demonstration's people. */
+  static async of(app: Pick<FastifyInstance, 'inject'>, name: string): Promise<Browser> {
+    const browser = new Browser(app)
+    const { people } = await browser.get<{ people: { id: string; name: string }[] }>('/api/demonstration')
+    await browser.post('/api/demonstration', { person: people.find((person) => person.name === name)!.id })
+    return browser
   }
 
   async call(
@@ -40,14 +56,39 @@ export class Browser {
     payload?: InjectOptions['payload'],
     headers: Record<string, string> = {},
   ) {
+    const isUnsafe = method !== 'GET' && method !== 'HEAD'
+    // A form was shown before it is sent, and with the page came the cookie.
+    if (isUnsafe && !this.token && !url.startsWith('/api/')) await this.call('GET', '/sign-in', undefined, page)
     const response = await this.#app.inject({
       method,
       url,
-      headers: { ...headers, cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      headers: {
+        ...(isUnsafe && this.token ? { 'safehand-form-token': formTokenOf(this.token) } : {}),
+        ...headers,
+        cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+      },
       ...(payload === undefined ? {} : { payload }),
     })
-    for (const { name, value } of response.cookies) this.#cookies.set(name, value)
+    for (const { name, value } of response.cookies) {
+      if (value === '') this.cookies.delete(name)
+      else this.cookies.set(name, value)
+    }
     return response
+  }
+
+  /** The browser's secret, when it has one. */
+  get token(): string | undefined {
+    return this.cookies.get('safehand') ?? this.cookies.get('__Host-safehand')
+  }
+
+  /** The code that was just mailed to whoever is signed in here. */
+  async mailedCode(): Promise<string> {
+    const { person } = await this.get<{ person: { email: string } }>('/api/account')
+    const { mails } = await this.get<{ mails: { to: string; text: string }[] }>('/api/demonstration/outbox')
+    return mails
+      .filter(({ to }) => to === person.email)
+      .map(({ text }) => codeIn(text))
+      .find((code) => code !== undefined)!
   }
 
   /** A GET that must succeed, as JSON. */
@@ -57,9 +98,11 @@ export class Browser {
     return response.json<T>()
   }
 
-  /** A POST that must succeed, as JSON. */
+  /** A POST that must succeed, as JSON. What has to be confirmed is, with the code that was mailed. */
   async post<T = Record<string, unknown>>(url: string, body: object = {}): Promise<T> {
-    const response = await this.call('POST', url, body)
+    let response = await this.call('POST', url, body)
+    if (response.statusCode === 403 && response.body.includes('/problems/step-up-needed'))
+      response = await this.call('POST', url, body, { 'safehand-confirmation': await this.mailedCode() })
     if (response.statusCode >= 400) throw new Error(`POST ${url}: ${response.statusCode} ${response.body}`)
     return response.body === '' ? ({} as T) : response.json<T>()
   }
@@ -90,7 +133,7 @@ export async function aHouse(t: { after(clean: () => Promise<void>): void }): Pr
     publicUrl: 'http://localhost:8080',
     mailFrom: 'safehand@localhost',
     demonstration: true,
-    trustProxy: false,
+    trustProxy: [],
     postQuantum: true,
   }
   const register = orThrow(await openRegister(db, config))
@@ -101,6 +144,7 @@ export async function aHouse(t: { after(clean: () => Promise<void>): void }): Pr
     blobs: memoryBlobs(),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
+    ratesKey: await ratesKeyOf(register.signer),
     ...orThrow(await loadPolicy()),
     now: () => new Date(Date.now() + offset),
   }
@@ -121,12 +165,6 @@ export async function aHouse(t: { after(clean: () => Promise<void>): void }): Pr
     advance: (ms) => {
       offset += ms
     },
-    async browser(name) {
-      const browser = new Browser(app)
-      if (!name) return browser
-      const { people } = await browser.get<{ people: { id: string; name: string }[] }>('/api/demonstration')
-      await browser.post('/api/demonstration', { person: people.find((person) => person.name === name)!.id })
-      return browser
-    },
+    browser: async (name) => (name ? Browser.of(app, name) : new Browser(app)),
   }
 }

@@ -26,15 +26,29 @@ export const limits = {
 
   // Requests
   formBytes: 256 * 1024,
+  // The slowest genuine request is a part of 8 MiB at 256 kbit/s: 8 × 1,048,576 × 8 / 256,000 = 262 s.
   requestMs: 300_000,
+  headersMs: 15_000,
+  // Longer than a proxy keeps its idle connections to us (nginx: 60 s), so that none is closed under a request.
+  keepAliveMs: 65_000,
+  stallMs: 120_000,
+  connectionCheckMs: 5_000,
+  connections: 4_000,
+  connectionsPerAddress: 1_000,
+  requestsPerConnection: 1_000,
+  headerBytes: 16 * 1024,
 
   // Sign-in
   sessionHours: 12,
+  sessionIdleMinutes: 60,
+  sessionNoteSeconds: 60,
+  sessionsShown: 50,
   admissionHours: 12,
   codeCharacters: 8,
   codeTries: 5,
   codeMinutes: 15,
-  codesPerHour: 6,
+  confirmMinutes: 5,
+  passkeyResponseCharacters: 8_000,
   apiTokenDays: 90,
   publicKeyBytes: 32,
   ageRecipientCharacters: 2_500,
@@ -89,6 +103,12 @@ export const limits = {
   trustPolicyBytes: 256 * 1024,
   registerRoundEvents: 1_024,
   fsckFindings: 100,
+  witnesses: 32,
+  witnessRequestBytes: 72 * 1024,
+  witnessRequestMs: 10_000,
+  witnessConnections: 200,
+  witnessWaitMs: 10_000,
+  witnessRetryMs: 30_000,
 
   // Our own database server and our connections to it
   socketPathBytes: 103,
@@ -132,3 +152,25 @@ export const limits = {
   rulebookCharacters: 256 * 1024,
   rulebookFindings: 50,
 } as const
+
+/**
+ * How often something may be done, counted in the database for all nodes together. `per` says what is counted: a
+ * network address, everybody together, a person, or the one thing that the feature names. `failures` counts only what
+ * went wrong.
+ *
+ * A whole council may sit behind one network address: 300 codes in ten minutes let 900 people sign in in half an hour.
+ */
+export const rates = {
+  'codes-asked': { most: 300, minutes: 10, per: 'address' },
+  'codes-asked-by-all': { most: 3_000, minutes: 10, per: 'all' },
+  'codes-to-one': { most: 6, minutes: 60, per: 'one' },
+  'confirmations-to-one': { most: 60, minutes: 60, per: 'one' },
+  'wrong-codes': { most: 100, minutes: 60, per: 'address', failures: true },
+  'links-asked': { most: 300, minutes: 10, per: 'address' },
+  'uploads-begun': { most: 60, minutes: 60, per: 'person' },
+  'problems-reported': { most: 20, minutes: 60, per: 'person' },
+} as const satisfies Record<
+  string,
+  { most: number; minutes: number; per: 'address' | 'all' | 'person' | 'one'; failures?: true }
+>
+export type RateName = keyof typeof rates

@@ -11,6 +11,8 @@ export interface Problem {
   detail?: string
   clause?: string
   fields?: Record<string, string>
+  /** When it is worth another try (RFC 9110, Retry-After). */
+  retryAfterSeconds?: number
 }
 
 /** What an expected result looks like: the value, or the problem. The outside failing throws instead. */

@@ -38,6 +38,21 @@ export const problems = {
     title: 'The form was sent from another site',
     next: 'Open the page again and send the form from there.',
   },
+  'form-expired': {
+    status: 403,
+    title: 'This page is out of date',
+    next: 'Open the page again and send it from there. Signing in or out in between makes a page out of date.',
+  },
+  'step-up-needed': {
+    status: 403,
+    title: 'Confirm that it is you',
+    next: 'Do this in the browser, where you confirm it with a mailed code or a passkey.',
+  },
+  'http-method-wrong': {
+    status: 405,
+    title: 'This cannot be asked for in this way',
+    next: 'Use GET, HEAD, POST or PUT, as the description at /api says.',
+  },
   'changed-meanwhile': {
     status: 409,
     title: 'This has changed since you opened it',
@@ -478,6 +493,46 @@ export const problems = {
     status: 422,
     title: 'Too few of the witnesses you trust have signed this receipt',
     next: 'Ask for a newer receipt, or ask the witnesses.',
+  },
+  'witness-request-malformed': {
+    status: 400,
+    title: 'This is not a request to cosign a checkpoint',
+    next: 'Send the old size, the consistency proof, an empty line and the checkpoint (c2sp.org/tlog-witness).',
+  },
+  'witness-log-unknown': {
+    status: 404,
+    title: 'This witness does not know that register',
+    next: 'Ask whoever runs the witness to add the key of the register.',
+  },
+  'witness-not-signed': {
+    status: 403,
+    title: 'The checkpoint is not signed with the register’s key',
+    next: 'Send it as the register signed it. If the register has a new key, tell whoever runs the witness.',
+  },
+  'witness-size-differs': {
+    status: 409,
+    title: 'This witness last cosigned another size of the register',
+    next: 'Send a proof that begins at the size which this answer names.',
+  },
+  'witness-root-differs': {
+    status: 409,
+    title: 'This witness cosigned another register of the same size',
+    next: 'Whoever signed both shows different registers to different people. Keep both checkpoints.',
+  },
+  'witness-inconsistent': {
+    status: 422,
+    title: 'The register does not continue the one that this witness cosigned',
+    next: 'Send a proof that fits. If there is none, the register was rewritten: keep both checkpoints.',
+  },
+  'witness-silent': {
+    status: 503,
+    title: 'A witness does not answer',
+    next: 'It is asked again from time to time. If it stays away, ask whoever runs it.',
+  },
+  'witness-refuses': {
+    status: 502,
+    title: 'A witness refuses to cosign',
+    next: 'Run safehand fsck, and ask whoever runs the witness what it has seen.',
   },
   'proof-not-included': {
     status: 422,

@@ -7,7 +7,9 @@ export const eventNames = [
   'token-made',
   'token-ended',
   'device-enrolled',
+  'device-ended',
   'passkey-added',
+  'passkey-ended',
   // Transfers
   'transfer-started',
   'facts-given',

@@ -49,14 +49,31 @@ interface BrowsersTable {
   signedInAt: Date | null
   createdAt: Generated<Date>
   expiresAt: Date
+  id: Generated<string>
+  seenAt: Generated<Date>
+  label: Generated<string>
+}
+
+interface SignInsTable {
+  personId: string
+  lastAt: Date
+  beforeAt: Date | null
+}
+
+interface RatesTable {
+  key: Uint8Array
+  used: number
+  endsAt: Date
 }
 
 interface MailedCodesTable {
   id: Generated<string>
-  purpose: 'sign-in' | 'collect'
+  purpose: 'sign-in' | 'collect' | 'confirm'
   subjectId: string
   browserHash: Uint8Array
   codeHash: Uint8Array
+  /** What a confirmation is of; empty for the other purposes. */
+  actHash: Generated<Uint8Array>
   triesLeft: number
   expiresAt: Date
   usedAt: Date | null
@@ -76,6 +93,7 @@ interface PasskeysTable {
 
 interface PasskeyChallengesTable {
   browserHash: Uint8Array
+  actHash: Generated<Uint8Array>
   challenge: string
   expiresAt: Date
 }
@@ -350,11 +368,13 @@ interface IncidentsTable {
   recordedAt: Date | null
 }
 
-/** The tables of the organisation's work, as the migration 0020-work makes them. */
+/** The tables of the organisation's work, as the migrations from 0020-work on make them. */
 export interface WorkTables {
   organisations: OrganisationsTable
   people: PeopleTable
   browsers: BrowsersTable
+  signIns: SignInsTable
+  rates: RatesTable
   mailedCodes: MailedCodesTable
   passkeys: PasskeysTable
   passkeyChallenges: PasskeyChallengesTable

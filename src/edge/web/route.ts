@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TObject, TSchema } from 'typebox'
+import type { RateName } from '#core/kit/limits'
 import type { Outcome } from '#core/kit/outcome'
 import type { House } from '#edge/house'
 
@@ -63,6 +64,8 @@ export interface Visit<Params = Record<string, string>, Query = Record<string, s
   /** Set or clear what this browser is signed in as; takes effect on the reply. */
   signIn(personId: string): Promise<void>
   signOut(): Promise<void>
+  /** Gives this browser a new secret, since it has just proved more than it had before. */
+  renew(): Promise<void>
   admitRecipient(recipientId: string): Promise<void>
 }
 
@@ -81,8 +84,19 @@ export interface Screen {
   pageOnly?: boolean
 }
 
+/**
+ * What guards a call beyond who may make it.
+ *
+ * `stepUp`: the person confirms exactly this act, with a mailed code or a passkey, each time; or only when the field
+ * named is given. `rates`: what a call counts against.
+ */
+interface Guards {
+  stepUp?: true | { given: string }
+  rates?: readonly RateName[]
+}
+
 /** A form's POST, and the same under `/api` with JSON. */
-export interface Action<S extends TObject = TObject, R = unknown> {
+export interface Action<S extends TObject = TObject, R = unknown> extends Guards {
   kind: 'action'
   path: string
   who: Who
@@ -98,7 +112,7 @@ export interface Action<S extends TObject = TObject, R = unknown> {
 }
 
 /** Anything that is not a page or a form: bytes, receipts, tiles. Answers by itself; only problems go through the return. */
-export interface Raw {
+export interface Raw extends Guards {
   kind: 'raw'
   method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   path: string

@@ -116,6 +116,7 @@ const enter = action({
     reviewOn: optional(day('the day of its review')),
   }),
   again: newPage,
+  stepUp: true,
   run: async ({ house, actor, now }, { organisations, ...given }) => {
     const parties = [...new Set(organisations)]
     const known = await organisationsById(house.db, parties)
@@ -148,6 +149,7 @@ const withdraw = action({
   summary: 'Withdraw an agreement: nothing more is shared under it',
   fields: fields({ reason: text('why it is withdrawn', limits.lineCharacters) }),
   again: show,
+  stepUp: true,
   run: async ({ house, actor, params, now }, { reason }) =>
     inTransaction(house.db, async (tx) => {
       const done = await endAgreement(tx, params.agreement, reason, now)

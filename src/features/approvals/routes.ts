@@ -181,6 +181,7 @@ const certificationReview = action({
     words: text('why you think so, and what should follow'),
   }),
   again: certificationShow,
+  stepUp: true,
   run: async (visit, body) => {
     const certification = await certificationById(visit.house.db, visit.params.certification)
     if (!certification) return fail('not-found')
@@ -242,6 +243,7 @@ const exceptionAllow = action({
     reason: text('the reason'),
   }),
   again: exceptionNew,
+  stepUp: true,
   run: async (visit, { reference, ...body }) => {
     const transfer = await transferByReference(visit.house.db, reference)
     if (!transfer)
@@ -328,6 +330,7 @@ const grantAdd = action({
   summary: 'Grant the use of a method to a person or to everyone with a role, for a time',
   fields: grantFields,
   again: grantNew,
+  stepUp: true,
   run: async (visit, body) => {
     const { house, actor, now } = visit
     const { method, startsOn, endsOn, reason } = body

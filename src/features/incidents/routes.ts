@@ -61,6 +61,7 @@ const report = action({
   summary: 'Report a problem: the line manager and the data protection officer are told (D49)',
   fields: fields({ kind: choice('what may have happened', Object.keys(kinds)), whatHappened: text('what happened') }),
   again: reportPage,
+  rates: ['problems-reported'],
   run: (visit, body) =>
     inTransaction(visit.house.db, async (tx) => {
       const { house, actor, now } = visit

@@ -123,6 +123,7 @@ const add = action({
   summary: 'Add an organisation. Only those who keep the directory list its domains',
   fields: fields(details),
   again: newPage,
+  stepUp: { given: 'domains' },
   run: async (visit, body) => {
     if (body.domains && !keeps(visit))
       return fail('form-incomplete', { fields: { domains: 'The service desk lists domains. Leave this empty' } })
@@ -153,6 +154,7 @@ const edit = action({
   summary: 'Change an organisation',
   fields: fields(details),
   again: editPage,
+  stepUp: true,
   run: async (visit, body) => {
     const organisation = await organisationById(visit.house.db, visit.params.organisation)
     if (!organisation) return fail('not-found')
@@ -198,6 +200,7 @@ const profile = action({
     tlsCheckedOn: optional(day('the day it was found out')),
   }),
   again: profilePage,
+  stepUp: true,
   run: async (visit, { requiredPublic, requiredControlled, requiredRestricted, tls, ...evidence }) => {
     const organisation = await organisationById(visit.house.db, visit.params.organisation)
     if (!organisation || organisation.isOwn) return fail('not-found')
@@ -320,6 +323,8 @@ const contactEdit = action({
     active: yesNo('whether they still work there'),
   }),
   again: contactEditPage,
+  // Later parcels are locked to this key.
+  stepUp: { given: 'ageRecipient' },
   run: async (visit, body) => {
     const person = await personOf(visit)
     return person
@@ -343,6 +348,7 @@ const staffAdd = action({
   summary: 'Add a member of our own staff, who can then sign in',
   fields: staffFields,
   again: contactNew,
+  stepUp: true,
   run: async (visit, body) => {
     const organisation = await organisationById(visit.house.db, visit.params.organisation)
     if (!organisation?.isOwn) return fail('not-found')
@@ -357,6 +363,7 @@ const staffEdit = action({
   summary: 'Change a member of our own staff: details, roles, line manager, whether they can sign in',
   fields: staffFields,
   again: contactEditPage,
+  stepUp: true,
   run: async (visit, body) => {
     const person = await personOf(visit)
     return person

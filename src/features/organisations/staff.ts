@@ -4,6 +4,7 @@ import type { Tx } from '#edge/store/database'
 import type { Role } from '#edge/web/route'
 import { isInternalAddress } from '#features/organisations/addresses'
 import { contactRow, takenSentence, type By, type ContactDetails } from '#features/organisations/directory'
+import { endAccess } from '#features/people/sessions'
 import { insertPerson, ownOrganisation, personByEmail, personById, updatePerson } from '#features/organisations/queries'
 
 export interface StaffDetails extends ContactDetails {
@@ -32,10 +33,18 @@ export async function saveStaff(tx: Tx, details: StaffDetails, by: By, id?: stri
     : await insertPerson(tx, { ...row, organisationId: own.id, kind: 'staff', createdAt: by.now })
   if (!person) return fail('form-incomplete', { fields: { email: await takenSentence(tx, details.email) } })
   if (id) await updatePerson(tx, id, row)
+  // What they are signed in as would be what they were.
+  if (before && hasOtherAccess(before, details)) await endAccess(tx, before.id, by.now)
   const body = { by: by.byId, person: person.id, roles, cjsmAccount, active, lineManager: lineManager?.id ?? null }
   await recordEvent(tx, id ? 'staff-changed' : 'staff-added', body, { at: by.now })
   return ok(person)
 }
+
+/** Whether what somebody may do, or where their codes go, is not what it was. */
+const hasOtherAccess = (before: { roles: Role[]; email: string; active: boolean }, now: StaffDetails): boolean =>
+  before.active !== now.active ||
+  before.email.toLowerCase() !== now.email.toLowerCase() ||
+  before.roles.toSorted().join() !== now.roles.toSorted().join()
 
 async function staffProblem(
   tx: Tx,

@@ -7,6 +7,7 @@ import { recordEvent } from '#edge/keeper/record'
 import { latestCheckpoint } from '#edge/keeper/head'
 import { inTransaction, type Db, type Tx } from '#edge/store/database'
 import { isId } from '#edge/web/fields'
+import { countUse } from '#edge/web/rates'
 import type { Visit } from '#edge/web/route'
 import { askCode, checkCode } from '#features/people/codes'
 import { staffById } from '#features/people/queries'
@@ -64,12 +65,13 @@ export async function mailCode(visit: Visit, token: string): Promise<Outcome<unk
   if (!(await takeFailure(house.db, recipient.id))) return fail('link-locked')
   if (!timingSafeEqual(hashSecret(token), recipient.linkHash)) return fail('link-wrong')
   await giveBackFailure(house.db, recipient.id)
+  const room = await countUse(house, 'codes-to-one', recipient.id)
+  if (!room.ok) return { ...room, problem: { ...room.problem, slug: 'too-many-codes' as const } }
   return inTransaction(house.db, async (tx) => {
     const live = await collectable(tx, recipient.id)
     if (!live.ok) return live
     const code = await askCode(tx, { purpose: 'collect', subjectId: recipient.id, browser: visit.browser, now })
-    if (!code.ok) return code
-    await writeToRecipient(tx, house, recipient, codeLetter(code.value, live.value.transfer.reference))
+    await writeToRecipient(tx, house, recipient, codeLetter(code, live.value.transfer.reference))
     return ok({})
   })
 }

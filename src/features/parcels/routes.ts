@@ -79,6 +79,7 @@ const sealing: Route[] = [
     path: '/api/transfers/:transfer/parcel',
     who: 'signed-in',
     summary: 'Begin a parcel: the decision is taken again with what was measured',
+    rates: ['uploads-begun'],
     body: fields({
       sizeBytes: integer('the size in bytes', 0, limits.parcelBytes),
       fileCount: integer('the number of files', 1, limits.parcelEntriesMax),
@@ -283,6 +284,7 @@ const collecting: Route[] = [
       token: line('the link from the email', 64, { missing: 'Open this page from the link in the email' }),
     }),
     again: collectPage,
+    rates: ['links-asked'],
     run: (visit, body) => mailCode(visit, body.token),
     then: (_result, visit) => `/collect/${visit.params.recipient}?step=code`,
   }),
@@ -292,6 +294,7 @@ const collecting: Route[] = [
     summary: 'Prove the mailbox with the mailed code, in the browser that asked',
     fields: fields({ code: line('the code') }),
     again: screen({ ...collectPage, load: (visit) => collectModel({ ...visit, query: { step: 'code' } } as Visit) }),
+    rates: ['wrong-codes'],
     run: (visit, body) => proveMailbox(visit, body.code),
     then: toCollect,
   }),

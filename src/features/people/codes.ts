@@ -2,10 +2,8 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { Db, Tx } from '#edge/store/database'
-import { codesSince, saveCode, takeTry, useCode } from '#features/people/queries'
+import { saveCode, takeTry, useCode, type CodePurpose } from '#features/people/queries'
 import { hashSecret } from '#features/people/sessions'
-
-export type CodePurpose = 'sign-in' | 'collect'
 
 // Without I, L, O and U: nobody has to tell them from 1, 0 and V.
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -20,30 +18,31 @@ export const normaliseCode = (typed: string) =>
 const hashCode = (purpose: CodePurpose, subjectId: string, code: string) =>
   createHash('sha256').update(`${purpose}\0${subjectId}\0${code}`).digest()
 
-/**
- * A fresh code for a mailbox, good only in the browser that asked.
- *
- * @returns the code to mail, or `too-many-codes` when this subject has asked too often in the last hour
- */
-export async function askCode(
-  tx: Tx,
-  ask: { purpose: CodePurpose; subjectId: string; browser: string; now: Date },
-): Promise<Outcome<string>> {
-  const { purpose, subjectId, browser, now } = ask
-  if ((await codesSince(tx, purpose, subjectId, new Date(now.valueOf() - 3_600_000))) >= limits.codesPerHour) {
-    return fail('too-many-codes')
-  }
+/** What a code is for: whose, in which browser, and for a confirmation the hash of the one act. */
+interface CodeOf {
+  purpose: CodePurpose
+  browser: string
+  actHash?: Uint8Array
+  now: Date
+}
+
+const noAct = new Uint8Array()
+
+/** A fresh code for a mailbox, to be mailed; good only in the browser that asked. How often one may ask, rates say. */
+export async function askCode(tx: Tx, ask: CodeOf & { subjectId: string; minutes?: number }): Promise<string> {
+  const { purpose, subjectId, browser, actHash = noAct, now, minutes = limits.codeMinutes } = ask
   const code = makeCode()
   await saveCode(tx, {
     purpose,
     subjectId,
     browserHash: hashSecret(browser),
     codeHash: hashCode(purpose, subjectId, code),
+    actHash,
     triesLeft: limits.codeTries,
-    expiresAt: new Date(now.valueOf() + limits.codeMinutes * 60_000),
+    expiresAt: new Date(now.valueOf() + minutes * 60_000),
     createdAt: now,
   })
-  return ok(code)
+  return code
 }
 
 /**
@@ -55,9 +54,10 @@ export async function askCode(
  */
 export async function checkCode(
   db: Db,
-  typed: { purpose: CodePurpose; browser: string; code: string; now: Date; subjectId?: string },
+  typed: CodeOf & { code: string; subjectId?: string },
 ): Promise<Outcome<string>> {
-  const live = await takeTry(db, typed.purpose, hashSecret(typed.browser), typed.now, typed.subjectId)
+  const { browser, actHash = noAct, ...of } = typed
+  const live = await takeTry(db, { ...of, browserHash: hashSecret(browser), actHash })
   if (!live) return fail('code-expired')
   const matches = timingSafeEqual(hashCode(typed.purpose, live.subjectId, normaliseCode(typed.code)), live.codeHash)
   if (!matches)

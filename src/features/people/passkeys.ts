@@ -10,7 +10,9 @@ import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { inTransaction } from '#edge/store/database'
 import { recordEvent } from '#edge/keeper/record'
+import { holdMail } from '#edge/mail/outbox'
 import type { Visit } from '#edge/web/route'
+import { addedLetter } from '#features/people/mails'
 import {
   passkey,
   passkeysOf,
@@ -27,13 +29,15 @@ const rpOf = (visit: Visit) => {
   return { rpID: url.hostname, expectedOrigin: url.origin }
 }
 
-const keepChallenge = (visit: Visit, challenge: string) =>
-  saveChallenge(
-    visit.house.db,
-    hashSecret(visit.browser),
+const noAct = new Uint8Array()
+
+const keepChallenge = (visit: Visit, challenge: string, actHash: Uint8Array = noAct) =>
+  saveChallenge(visit.house.db, {
+    browserHash: hashSecret(visit.browser),
+    actHash,
     challenge,
-    new Date(visit.now.valueOf() + limits.codeMinutes * 60_000),
-  )
+    expiresAt: new Date(visit.now.valueOf() + limits.codeMinutes * 60_000),
+  })
 
 /** What the browser needs to make a passkey for the person signed in. */
 export async function passkeyCreation(visit: Visit) {
@@ -52,17 +56,13 @@ export async function passkeyCreation(visit: Visit) {
   return options
 }
 
-/** Keeps a new passkey. `passkey-refused` when the browser's answer does not verify. */
-export async function addPasskey(
-  visit: Visit,
-  label: string,
-  response: RegistrationResponseJSON,
-): Promise<Outcome<unknown>> {
+/** Keeps a new passkey. `passkey-refused` when the browser's answer, JSON, does not verify. */
+export async function addPasskey(visit: Visit, label: string, given: string): Promise<Outcome<unknown>> {
   const { house, actor, now } = visit
-  const kept = await takeChallenge(house.db, hashSecret(visit.browser), now)
+  const kept = await takeChallenge(house.db, hashSecret(visit.browser), noAct, now)
   if (!kept) return fail('passkey-refused')
   const checked = await verifyRegistrationResponse({
-    response,
+    response: parsed(given) as RegistrationResponseJSON,
     expectedChallenge: kept.challenge,
     expectedOrigin: rpOf(visit).expectedOrigin,
     expectedRPID: rpOf(visit).rpID,
@@ -80,22 +80,41 @@ export async function addPasskey(
       createdAt: now,
     })
     await recordEvent(tx, 'passkey-added', { person: actor.id })
+    await holdMail(tx, { to: actor.email, letter: addedLetter('A passkey', label), language: 'en' })
     return ok({})
   })
 }
 
-/** What the browser needs to sign in with any passkey it holds for this site. */
-export async function passkeyRequest(visit: Visit) {
+/** What an answer says; nothing at all when it is no JSON, which then does not verify. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) ?? {}
+  } catch {
+    return {}
+  }
+}
+
+/** What the browser needs to answer with any passkey it holds for this site: to sign in, or to confirm one act. */
+export async function passkeyRequest(visit: Visit, actHash?: Uint8Array) {
   const options = await generateAuthenticationOptions({ rpID: rpOf(visit).rpID, userVerification: 'required' })
-  await keepChallenge(visit, options.challenge)
+  await keepChallenge(visit, options.challenge, actHash)
   return options
 }
 
-/** Signs in with a passkey's answer. `passkey-refused` when it does not verify or is nobody's. */
-export async function signInWithPasskey(visit: Visit, response: AuthenticationResponseJSON): Promise<Outcome<unknown>> {
+/**
+ * Whose passkey answered this browser's newest challenge, which is gone with it.
+ *
+ * @returns the person, or `passkey-refused` when the answer does not verify or is nobody's
+ */
+export async function checkPasskey(
+  visit: Visit,
+  given: AuthenticationResponseJSON | string,
+  actHash: Uint8Array = noAct,
+): Promise<Outcome<string>> {
   const { house, now } = visit
-  const kept = await takeChallenge(house.db, hashSecret(visit.browser), now)
-  const known = kept && (await passkey(house.db, response.id))
+  const kept = await takeChallenge(house.db, hashSecret(visit.browser), actHash, now)
+  const response = (typeof given === 'string' ? parsed(given) : given) as AuthenticationResponseJSON
+  const known = kept && (await passkey(house.db, String(response.id)))
   if (!kept || !known || !(await staffById(house.db, known.personId))) return fail('passkey-refused')
   const checked = await verifyAuthenticationResponse({
     response,
@@ -106,6 +125,5 @@ export async function signInWithPasskey(visit: Visit, response: AuthenticationRe
   }).catch(() => null)
   if (!checked?.verified) return fail('passkey-refused')
   await usedPasskey(house.db, known.credentialId, checked.authenticationInfo.newCounter, now)
-  await visit.signIn(known.personId)
-  return ok({})
+  return ok(known.personId)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { limits } from '#core/kit/limits'
+import { limits, rates } from '#core/kit/limits'
 import { aHouse } from '#test/house'
 import { newestCode } from '#test/sending'
 
@@ -27,7 +27,7 @@ test('a mailed code signs in once, in the browser that asked', async () => {
 test('asking tells nobody whether an address is known, however often one asks', async () => {
   const as = await browser()
   for (const address of ['nobody@exampleshire.example', 'amir.khan@northbrook-police.example', email]) {
-    for (let times = 0; times <= limits.codesPerHour; times += 1) {
+    for (let times = 0; times <= rates['codes-to-one'].most; times += 1) {
       const answer = await ask(as, address)
       assert.equal(answer.statusCode, 303)
       assert.equal(answer.headers.location, '/sign-in/code?next=%2F')
@@ -37,7 +37,7 @@ test('asking tells nobody whether an address is known, however often one asks', 
     .selectFrom('mailedCodes')
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow()
-  assert.ok(count <= limits.codesPerHour + 1, 'no more are mailed than the limit allows')
+  assert.ok(count <= rates['codes-to-one'].most + 1, 'no more are mailed than the limit allows')
 })
 
 test('nobody is sent to another site after signing in', async () => {

@@ -1,7 +1,11 @@
 import { sql, type Insertable } from 'kysely'
+import { limits } from '#core/kit/limits'
 import type { Db, Tx } from '#edge/store/database'
 import type { Tables } from '#edge/store/tables'
 import type { Actor } from '#edge/web/route'
+
+/** What a mailed code is for; `confirm` is of one act. */
+export type CodePurpose = 'sign-in' | 'collect' | 'confirm'
 
 const actors = (db: Db | Tx) =>
   db
@@ -19,14 +23,23 @@ const actors = (db: Db | Tx) =>
       'organisations.name as organisation',
     ])
 
-export async function actorOfBrowser(db: Db, tokenHash: Uint8Array, now: Date): Promise<Actor | null> {
-  const row = await actors(db)
+/** Who a browser is signed in as, and when it was last used. */
+export const actorOfBrowser = (
+  db: Db,
+  tokenHash: Uint8Array,
+  now: Date,
+  idleSince: Date,
+): Promise<(Actor & { seenAt: Date }) | undefined> =>
+  actors(db)
     .innerJoin('browsers', 'browsers.personId', 'people.id')
     .where('browsers.tokenHash', '=', tokenHash)
     .where('browsers.expiresAt', '>', now)
+    .where('browsers.seenAt', '>', idleSince)
+    .select('browsers.seenAt')
     .executeTakeFirst()
-  return row ?? null
-}
+
+export const noteSeen = (db: Db, tokenHash: Uint8Array, now: Date) =>
+  db.updateTable('browsers').set({ seenAt: now }).where('tokenHash', '=', tokenHash).execute()
 
 export async function actorOfToken(db: Db, tokenHash: Uint8Array, now: Date): Promise<Actor | null> {
   const row = await actors(db)
@@ -58,8 +71,67 @@ export const peopleWithRole = (db: Db | Tx, role: Actor['roles'][number]) =>
 export const saveBrowser = (db: Db, row: Insertable<Tables['browsers']>) =>
   db.insertInto('browsers').values(row).execute()
 
-export const endBrowser = (db: Db, tokenHash: Uint8Array) =>
-  db.deleteFrom('browsers').where('tokenHash', '=', tokenHash).execute()
+/** Ends all that a browser has proved: whom it is signed in as, and recipients' mailboxes. */
+export async function endBrowser(db: Db, tokenHash: Uint8Array): Promise<void> {
+  await db.deleteFrom('browsers').where('tokenHash', '=', tokenHash).execute()
+  await db.deleteFrom('admissions').where('browserHash', '=', tokenHash).execute()
+}
+
+/** Everything that was bound to a browser's secret is bound to its new one. */
+export async function moveBrowser(tx: Tx, from: Uint8Array, to: Uint8Array): Promise<void> {
+  await tx.updateTable('browsers').set({ tokenHash: to }).where('tokenHash', '=', from).execute()
+  for (const table of ['admissions', 'mailedCodes', 'passkeyChallenges'] as const)
+    await tx.updateTable(table).set({ browserHash: to }).where('browserHash', '=', from).execute()
+}
+
+/** The browsers a person is signed in with, the one used last first. */
+export const browsersOf = (db: Db, personId: string, now: Date, idleSince: Date) =>
+  db
+    .selectFrom('browsers')
+    .where('personId', '=', personId)
+    .where('expiresAt', '>', now)
+    .where('seenAt', '>', idleSince)
+    .select(['id', 'tokenHash', 'label', 'signedInAt', 'seenAt'])
+    .orderBy('seenAt', 'desc')
+    .limit(limits.sessionsShown)
+    .execute()
+
+/** Ends a person's browsers, or only one of them. @returns how many there were */
+export async function endBrowsersOf(db: Db | Tx, personId: string, only?: string): Promise<number> {
+  const ended = await db
+    .deleteFrom('browsers')
+    .where('personId', '=', personId)
+    .$if(only !== undefined, (query) => query.where('id', '=', only!))
+    .returning('id')
+    .execute()
+  return ended.length
+}
+
+export const endTokensOf = (tx: Tx, personId: string, now: Date) =>
+  tx
+    .updateTable('apiTokens')
+    .set({ revokedAt: now })
+    .where('personId', '=', personId)
+    .where('revokedAt', 'is', null)
+    .execute()
+
+/** Notes a sign-in; the one before stays known, so that the person can see whether it was theirs. */
+export const noteSignIn = (db: Db, personId: string, now: Date) =>
+  db
+    .insertInto('signIns')
+    .values({ personId, lastAt: now })
+    .onConflict((conflict) =>
+      conflict.column('personId').doUpdateSet((eb) => ({ lastAt: now, beforeAt: eb.ref('signIns.lastAt') })),
+    )
+    .execute()
+export const signInBefore = (db: Db, personId: string) =>
+  db.selectFrom('signIns').where('personId', '=', personId).select('beforeAt').executeTakeFirst()
+
+/** Takes out what has ended: browsers, admissions, codes and challenges. */
+export async function tidySessions(db: Db, now: Date): Promise<void> {
+  for (const table of ['browsers', 'admissions', 'mailedCodes', 'passkeyChallenges'] as const)
+    await db.deleteFrom(table).where('expiresAt', '<', now).execute()
+}
 
 export const saveAdmission = (db: Db | Tx, row: Insertable<Tables['admissions']>) =>
   db
@@ -86,30 +158,16 @@ export async function admissionOf(db: Db, browserHash: Uint8Array, recipientId: 
 export const saveCode = (db: Db | Tx, row: Insertable<Tables['mailedCodes']>) =>
   db.insertInto('mailedCodes').values(row).execute()
 
-/** How many codes were asked for since an instant. */
-export async function codesSince(
-  db: Db | Tx,
-  purpose: 'sign-in' | 'collect',
-  subjectId: string,
-  since: Date,
-): Promise<number> {
-  const row = await db
-    .selectFrom('mailedCodes')
-    .where('purpose', '=', purpose)
-    .where('subjectId', '=', subjectId)
-    .where('createdAt', '>', since)
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow()
-  return Number(row.count)
-}
-
 /** Takes one try from the newest live code, in one statement and before anything is compared; null when there is none left. */
 export const takeTry = (
   db: Db | Tx,
-  purpose: 'sign-in' | 'collect',
-  browserHash: Uint8Array,
-  now: Date,
-  subjectId?: string,
+  code: {
+    purpose: CodePurpose
+    browserHash: Uint8Array
+    actHash: Uint8Array
+    now: Date
+    subjectId?: string | undefined
+  },
 ) =>
   db
     .updateTable('mailedCodes')
@@ -117,11 +175,12 @@ export const takeTry = (
     .where('id', '=', (eb) =>
       eb
         .selectFrom('mailedCodes')
-        .where('purpose', '=', purpose)
-        .where('browserHash', '=', browserHash)
-        .$if(subjectId !== undefined, (query) => query.where('subjectId', '=', subjectId!))
+        .where('purpose', '=', code.purpose)
+        .where('browserHash', '=', code.browserHash)
+        .where('actHash', '=', code.actHash)
+        .$if(code.subjectId !== undefined, (query) => query.where('subjectId', '=', code.subjectId!))
         .where('usedAt', 'is', null)
-        .where('expiresAt', '>', now)
+        .where('expiresAt', '>', code.now)
         .orderBy('createdAt', 'desc')
         .limit(1)
         .select('id'),
@@ -151,28 +210,62 @@ export const savePasskey = (db: Db | Tx, row: Insertable<Tables['passkeys']>) =>
 export const usedPasskey = (db: Db, credentialId: string, counter: number, now: Date) =>
   db.updateTable('passkeys').set({ counter, usedAt: now }).where('credentialId', '=', credentialId).execute()
 
-/** Keeps the challenge this browser must answer; a new one replaces the old. */
-export const saveChallenge = (db: Db, browserHash: Uint8Array, challenge: string, expiresAt: Date) =>
+export const deletePasskey = (tx: Tx, personId: string, credentialId: string) =>
+  tx
+    .deleteFrom('passkeys')
+    .where('credentialId', '=', credentialId)
+    .where('personId', '=', personId)
+    .returning('credentialId')
+    .executeTakeFirst()
+
+/** Keeps the challenge this browser must answer for an act; a new one replaces the old. */
+export const saveChallenge = (db: Db, row: Insertable<Tables['passkeyChallenges']>) =>
   db
     .insertInto('passkeyChallenges')
-    .values({ browserHash, challenge, expiresAt })
-    .onConflict((conflict) => conflict.column('browserHash').doUpdateSet({ challenge, expiresAt }))
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.columns(['browserHash', 'actHash']).doUpdateSet({ challenge: row.challenge, expiresAt: row.expiresAt }),
+    )
     .execute()
 
 /** The challenge, which is gone once taken. */
-export const takeChallenge = (db: Db, browserHash: Uint8Array, now: Date) =>
+export const takeChallenge = (db: Db, browserHash: Uint8Array, actHash: Uint8Array, now: Date) =>
   db
     .deleteFrom('passkeyChallenges')
     .where('browserHash', '=', browserHash)
+    .where('actHash', '=', actHash)
     .where('expiresAt', '>', now)
     .returning('challenge')
     .executeTakeFirst()
 
-export const saveDevice = (tx: Tx, row: Insertable<Tables['devices']>) =>
-  tx
+/** Keeps a device, or what it may now read. @returns its id, none when it was ended; and whether anything is new */
+export async function saveDevice(
+  tx: Tx,
+  row: Insertable<Tables['devices']>,
+): Promise<{ id: string | undefined; isChanged: boolean }> {
+  const saved = await tx
     .insertInto('devices')
     .values(row)
-    .onConflict((conflict) => conflict.columns(['personId', 'signingKey']).doNothing())
+    .onConflict((conflict) =>
+      conflict
+        .columns(['personId', 'signingKey'])
+        .doUpdateSet({ senderRecipient: row.senderRecipient })
+        .where('devices.revokedAt', 'is', null)
+        .where(sql<boolean>`excluded.sender_recipient IS NOT NULL`)
+        .where(sql<boolean>`devices.sender_recipient IS DISTINCT FROM excluded.sender_recipient`),
+    )
+    .returning('id')
+    .executeTakeFirst()
+  if (saved) return { id: saved.id, isChanged: true }
+  return { id: (await deviceByKey(tx, row.personId, row.signingKey))?.id, isChanged: false }
+}
+export const revokeDevice = (tx: Tx, personId: string, id: string, now: Date) =>
+  tx
+    .updateTable('devices')
+    .set({ revokedAt: now })
+    .where('id', '=', id)
+    .where('personId', '=', personId)
+    .where('revokedAt', 'is', null)
     .returning('id')
     .executeTakeFirst()
 export const deviceByKey = (db: Db | Tx, personId: string, signingKey: Uint8Array) =>

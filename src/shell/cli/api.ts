@@ -3,6 +3,7 @@ import { fromHex, toBase64 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
 import { problems, type ProblemSlug } from '#core/kit/problems'
+import { formTokenOf } from '#features/people/sessions'
 
 /** Where and as whom the command line calls. */
 export interface Caller {
@@ -109,7 +110,7 @@ export class Api {
           ...(bytes ? { 'content-type': 'application/octet-stream' } : {}),
           ...(sha256 ? { 'content-digest': `sha-256=:${toBase64(fromHex(sha256))}:` } : {}),
           ...(token ? { authorization: `Bearer ${token}` } : {}),
-          ...(cookie ? { cookie } : {}),
+          ...(cookie ? { cookie, 'safehand-form-token': formTokenOf(cookie.slice(cookie.indexOf('=') + 1)) } : {}),
           ...headers,
         },
       })

@@ -10,7 +10,14 @@ import {
   visibleName,
   type Chosen,
 } from '#shell/islands/shared/chosen'
-import { part, showProblem, showStep, textElement, warnBeforeLeaving } from '#shell/islands/shared/page-parts'
+import {
+  browserName,
+  part,
+  showProblem,
+  showStep,
+  textElement,
+  warnBeforeLeaving,
+} from '#shell/islands/shared/page-parts'
 import { type Addressee } from '#shell/islands/shared/sealing'
 import { saidOf, untilAnswered, type Said } from '#shell/islands/shared/server'
 import { showTelling, watchStanding, type Standing } from '#shell/islands/shared/telling'
@@ -109,18 +116,10 @@ function sealAndSend(): void {
       files: selection.all,
       message,
       availableDays,
-      deviceLabel: deviceLabel(),
+      deviceLabel: browserName(),
     },
   }
   worker.postMessage(ask)
-}
-
-/** What a person calls this browser, for the list of her devices. */
-function deviceLabel(): string {
-  const agent = navigator.userAgent
-  const browser = ['Edg', 'Firefox', 'Chrome', 'Safari'].find((name) => agent.includes(`${name}/`)) ?? 'Browser'
-  const system = ['Windows', 'Android', 'iPhone', 'Mac', 'Linux'].find((name) => agent.includes(name)) ?? 'this device'
-  return `${browser === 'Edg' ? 'Edge' : browser} on ${system}`
 }
 
 /** Goes back to the files, with what went wrong if something did. Nothing was sent: the parcel was never completed. */

@@ -4,7 +4,7 @@ import formbody from '@fastify/formbody'
 import staticFiles from '@fastify/static'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '#core/kit/limits'
-import type { Problem } from '#core/kit/outcome'
+import { ok, type Outcome, type Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
@@ -18,16 +18,20 @@ import {
   type Screen,
   type Visit,
 } from '#edge/web/route'
-import { makeVisit, mayCall, ofNothing, refuseForeignOrigin } from '#shell/web/session'
+import { formTokenOf } from '#features/people/sessions'
+import { withinRates } from '#shell/web/rates'
+import { makeVisit, mayCall, ofNothing, refuseForeignOrigin, refuseWithoutFormToken } from '#shell/web/session'
+import { unconfirmed } from '#shell/web/step-up'
 import { makeRenderer } from '#shell/web/pages'
 import { problemOfError, refuseUnreadable, sendProblem, wantsPage } from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
 import { problemWords } from '#shell/web/words'
 import { newNonce, secured, securityHeaders } from '#shell/web/security-headers'
 
-/** What the pages' frame shows besides the page itself. */
+/** What the pages' frame shows besides the page itself. Only pages ask: the token of their forms gives a browser its cookie. */
 const frame = (visit: Visit | undefined, request: FastifyRequest, reply: FastifyReply) => ({
   actor: visit?.actor,
+  formToken: visit && formTokenOf(visit.browser),
   path: request.url.split('?')[0],
   cspNonce: reply.nonce,
   demonstration: visit?.house.config.demonstration ?? false,
@@ -103,7 +107,7 @@ export async function buildApp(
       render,
       publicUrl: house.config.publicUrl,
       language: visits.get(request)?.language ?? 'en',
-      model: frame(visits.get(request), request, reply),
+      model: () => frame(visits.get(request), request, reply),
     })
   app.setNotFoundHandler((request, reply) => answer(request, reply, { slug: 'not-found' }))
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -119,14 +123,19 @@ export async function buildApp(
     async (request: FastifyRequest, reply: FastifyReply) => {
       const visit = await makeVisit(house, request, reply, secure)
       visits.set(request, visit)
-      const foreign = refuseForeignOrigin(request, house.config.publicUrl)
-      if (foreign) return answer(request, reply, foreign)
-      const refused = mayCall(route.who, visit) ?? ofNothing(visit.params)
-      if (refused?.slug === 'sign-in-needed' && wantsPage(request) && request.method === 'GET') {
+      const refused =
+        refuseForeignOrigin(request, house.config.publicUrl) ??
+        refuseWithoutFormToken(request, secure) ??
+        mayCall(route.who, visit) ??
+        ofNothing(visit.params)
+      if (refused?.slug === 'sign-in-needed' && wantsPage(request) && request.method !== 'POST') {
         return reply.redirect(`/sign-in?next=${encodeURIComponent(request.url.split('?')[0]!)}`, 303)
       }
       if (refused) return answer(request, reply, refused)
-      return work(visit, request, reply)
+      return withinRates(house, route.kind === 'screen' ? [] : (route.rates ?? []), visit, request, reply, {
+        work: () => work(visit, request, reply),
+        refuse: (problem) => answer(request, reply, problem),
+      })
     }
 
   const show = async (
@@ -169,10 +178,12 @@ export async function buildApp(
       guarded(route, async (visit, request, reply) => {
         const given = fromForm(route.fields, (request.body ?? {}) as Record<string, unknown>)
         const body = check(route.fields, given)
-        const result = body.ok ? await route.run(visit, body.value) : body
-        if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
-        if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
-        return againWithErrors(route.again, visit, request, reply, given, result.problem)
+        return confirmed(route, visit, request, reply, body, async () => {
+          const result = body.ok ? await route.run(visit, body.value) : body
+          if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
+          if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
+          return againWithErrors(route.again, visit, request, reply, given, result.problem)
+        })
       }),
     )
     if (route.pageOnly) return
@@ -180,10 +191,32 @@ export async function buildApp(
       apiPath(route.path),
       guarded(route, async (visit, request, reply) => {
         const body = check(route.fields, request.body ?? {})
-        const result = body.ok ? await route.run(visit, body.value) : body
-        return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
+        return confirmed(route, visit, request, reply, body, async () => {
+          const result = body.ok ? await route.run(visit, body.value) : body
+          return result.ok ? reply.send(result.value ?? {}) : answer(request, reply, result.problem)
+        })
       }),
     )
+  }
+
+  /** Does an act once its person has confirmed it, if they must; asks them to otherwise. What is wrong is said first. */
+  async function confirmed(
+    route: Action | Raw,
+    visit: Visit,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    body: Outcome<unknown>,
+    work: () => Promise<unknown>,
+  ) {
+    const open = body.ok ? await unconfirmed(route, visit, request, body.value) : undefined
+    if (!open) return work()
+    if (!open.model || !wantsPage(request)) return answer(request, reply, open.problem)
+    const { problem, model } = open
+    void reply.status(problems[problem.slug].status)
+    if (problem.slug === 'step-up-needed') return reply.page('people/views/confirm', model)
+    const { code: wrong } = problem.fields ?? {}
+    const said = { ...problemWords(problem, visit.language), fields: wrong ? { _code: wrong } : {} }
+    return reply.page('people/views/confirm', { ...model, errors: said.fields, errorList: errorList(said) })
   }
 
   function againWithErrors(
@@ -204,16 +237,18 @@ export async function buildApp(
       method: route.method,
       bodyLimit: route.streamBytes ?? route.bodyBytes ?? limits.formBytes,
       handler: guarded(route, async (visit, request, reply) => {
-        if (route.body) {
-          const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
-          const given = request.body ?? {}
-          const body = check(route.body, isForm ? fromForm(route.body, given as Record<string, unknown>) : given)
-          if (!body.ok) return answer(request, reply, body.problem)
+        const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+        const given = request.body ?? {}
+        const body = route.body
+          ? check(route.body, isForm ? fromForm(route.body, given as Record<string, unknown>) : given)
+          : ok(request.body)
+        if (!body.ok) return answer(request, reply, body.problem)
+        return confirmed(route, visit, request, reply, body, async () => {
           request.body = body.value
-        }
-        const result = await route.handle(visit, request, reply)
-        if (!result.ok) return answer(request, reply, result.problem)
-        return reply.sent ? reply : (result.value ?? reply.status(204).send())
+          const result = await route.handle(visit, request, reply)
+          if (!result.ok) return answer(request, reply, result.problem)
+          return reply.sent ? reply : (result.value ?? reply.status(204).send())
+        })
       }),
     }
     for (const url of rawPaths(route.path)) app.route({ ...options, url })

@@ -30,6 +30,18 @@ export function sizeWords(sizeBytes: number): string {
   return `${unit === 0 || size >= 100 ? Math.round(size) : Number(size.toFixed(1))} ${units[unit]}`
 }
 
+/**
+ * Puts the token of this browser's forms into every form of a page, so that no template can forget it. What people wrote
+ * is escaped by now: a form tag here is ours.
+ */
+const withFormToken = (html: string, formToken: unknown): string =>
+  typeof formToken !== 'string'
+    ? html
+    : html.replace(
+        /<form method="post"[^>]*>/g,
+        (form) => `${form}<input type="hidden" name="_formToken" value="${formToken}">`,
+      )
+
 /** The template engine: HTML is escaped unless a template says otherwise, and templates are never made from people's text. */
 export function makeRenderer(assets: string, publicUrl: string) {
   const env = new nunjucks.Environment(
@@ -46,6 +58,6 @@ export function makeRenderer(assets: string, publicUrl: string) {
 
   /** The HTML of a page. `view` names a template file of a feature's `views` folder or a layout. */
   return (view: string, model: Record<string, unknown>, language: Language): string =>
-    env.render(`${view}.njk`, { ...model, language, w: words[language] })
+    withFormToken(env.render(`${view}.njk`, { ...model, language, w: words[language] }), model.formToken)
 }
 export type Render = ReturnType<typeof makeRenderer>

@@ -31,13 +31,14 @@ export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   problem: Problem,
-  context: { render: Render; publicUrl: string; language: Language; model?: Record<string, unknown> },
+  context: { render: Render; publicUrl: string; language: Language; model?: () => Record<string, unknown> },
 ) {
   const row = problems[problem.slug]
   void reply.status(row.status)
+  if (problem.retryAfterSeconds) void reply.header('retry-after', String(problem.retryAfterSeconds))
   if (wantsPage(request)) {
     const { title, next, detail } = problemWords(problem, context.language)
-    const model = { title, next, detail, clause: problem.clause, ...context.model }
+    const model = { title, next, detail, clause: problem.clause, ...context.model?.() }
     return reply.type('text/html; charset=utf-8').send(context.render('problem', model, context.language))
   }
   const path = request.url.split('?')[0]!

@@ -3,7 +3,19 @@ import type { Problem } from '#core/kit/outcome'
 import type { House } from '#edge/house'
 import { isId } from '#edge/web/fields'
 import type { Actor, Language, Visit, Who } from '#edge/web/route'
-import { actorOfBearer, actorOfCookie, admit, isAdmitted, makeToken, signIn, signOut } from '#features/people/sessions'
+import {
+  actorOfBearer,
+  actorOfCookie,
+  admit,
+  browserLabel,
+  isAdmitted,
+  isFormTokenOf,
+  isToken,
+  makeToken,
+  renewToken,
+  signIn,
+  signOut,
+} from '#features/people/sessions'
 
 const cookieName = (secure: boolean) => (secure ? '__Host-safehand' : 'safehand')
 
@@ -16,16 +28,18 @@ export async function makeVisit(
 ): Promise<Visit> {
   const now = house.now()
   const name = cookieName(secure)
-  let token = request.cookies[name]
+  const { isBearer, bearer } = bearerOf(request)
+  const cookie = request.cookies[name]
+  // Who sends a bearer token is a program: whatever cookie comes with it stands for nobody.
+  let token = !isBearer && isToken(cookie) ? cookie : undefined
   const setToken = (value: string) => {
     token = value
     void reply.setCookie(name, value, { path: '/', httpOnly: true, sameSite: 'lax', secure })
   }
-  const bearer = /^Bearer ([A-Za-z0-9_-]{20,200})$/.exec(request.headers.authorization ?? '')?.[1]
   const actor = bearer
     ? await actorOfBearer(house.db, bearer, now)
     : token
-      ? await actorOfCookie(house.db, token, now)
+      ? await actorOfCookie(house.db, token, now, isUse(request))
       : null
   const params = (request.params ?? {}) as Record<string, string>
   const recipientId = params.recipient
@@ -47,17 +61,36 @@ export async function makeVisit(
       if (!token) setToken(makeToken())
       return token!
     },
-    signIn: async (personId) => setToken(await signIn(house.db, token, personId, now)),
+    signIn: async (personId) => {
+      const label = browserLabel(request.headers['user-agent'])
+      setToken(await signIn(house.db, token, { personId, label, now }))
+    },
     signOut: async () => {
       if (token) await signOut(house.db, token)
-      void reply.clearCookie(name, { path: '/' })
+      // Not "storage": the keys with which this browser opens what it sent live there. Not "cookies": that would sign
+      // the person out of everything else at the same domain.
+      void reply.clearCookie(name, { path: '/' }).header('clear-site-data', '"cache"')
+    },
+    renew: async () => {
+      if (token) setToken(await renewToken(house.db, token))
     },
     admitRecipient: async (id) => {
-      if (!token) setToken(makeToken())
-      await admit(house.db, token!, id, now)
+      // Admitted under a new secret: who planted the old one is not admitted with it.
+      const fresh = token ? await renewToken(house.db, token) : makeToken()
+      await admit(house.db, fresh, id, now)
+      setToken(fresh)
     },
   }
 }
+
+/** The API token of a call; `isBearer` also when there is one that cannot be read. */
+export function bearerOf(request: FastifyRequest): { isBearer: boolean; bearer: string | undefined } {
+  const given = request.headers.authorization
+  return { isBearer: /^Bearer\b/i.test(given ?? ''), bearer: /^Bearer ([A-Za-z0-9_-]{20,200})$/.exec(given ?? '')?.[1] }
+}
+
+/** Whether a person did this. What a page asks for by itself, while it waits, keeps nobody signed in. */
+const isUse = (request: FastifyRequest) => request.method !== 'GET' || !request.url.startsWith('/api/')
 
 function chooseLanguage(
   query: Visit['query'],
@@ -102,4 +135,17 @@ export function refuseForeignOrigin(request: FastifyRequest, publicUrl: string):
   const foreign =
     (site !== undefined && site !== 'same-origin' && site !== 'none') || (origin !== undefined && origin !== publicUrl)
   return foreign ? { slug: 'wrong-origin' } : undefined
+}
+
+/**
+ * A request that changes something in the name of a cookie carries the token of a page of the same browser: in the form
+ * or in a header. A program that sends no cookie has nobody's name to misuse, and a form has always been shown first.
+ */
+export function refuseWithoutFormToken(request: FastifyRequest, secure: boolean): Problem | undefined {
+  if (request.method === 'GET' || request.method === 'HEAD' || bearerOf(request).isBearer) return undefined
+  const cookie = request.cookies[cookieName(secure)]
+  if (cookie === undefined && request.url.startsWith('/api/')) return undefined
+  const inForm = (request.body as Record<string, unknown> | null | undefined)?._formToken
+  const given = request.headers['safehand-form-token'] ?? inForm
+  return isToken(cookie) && isFormTokenOf(cookie, given) ? undefined : { slug: 'form-expired' }
 }

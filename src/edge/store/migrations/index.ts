@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import * as mail from '#edge/store/migrations/0003-mail'
 import * as register from '#edge/store/migrations/0010-register'
 import * as work from '#edge/store/migrations/0020-work'
+import * as defence from '#edge/store/migrations/0060-defence'
 
 /** One step of the database's shape. Names are numbered, and a released one never changes. */
 export interface Migration {
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   { name: '0003-mail', up: mail.up },
   { name: '0010-register', up: register.up },
   { name: '0020-work', up: work.up },
+  { name: '0060-defence', up: defence.up },
 ]

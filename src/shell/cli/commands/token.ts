@@ -27,9 +27,7 @@ The token is printed once and works for ${limits.apiTokenDays} days.`,
       const found = await staffByEmail(db, person)
       if (!found) return orThrow(fail('recipient-unknown', { detail: `No member of staff has the address ${person}.` }))
       const made = orThrow(
-        await inTransaction(db, async (tx) =>
-          ok(await makeApiToken(tx, { personId: found.id, label, now: new Date() })),
-        ),
+        await inTransaction(db, async (tx) => ok(await makeApiToken(tx, { person: found, label, now: new Date() }))),
       )
       call.io.out(call.json ? JSON.stringify({ ...made, person }) : made.token)
       if (!call.json)

@@ -73,3 +73,11 @@ export const warnBeforeLeaving = (isNeeded: () => boolean): void =>
   addEventListener('beforeunload', (event) => {
     if (isNeeded()) event.preventDefault()
   })
+
+/** What a person calls this browser, for the list of her devices. */
+export function browserName(): string {
+  const agent = navigator.userAgent
+  const browser = ['Edg', 'Firefox', 'Chrome', 'Safari'].find((name) => agent.includes(`${name}/`)) ?? 'Browser'
+  const system = ['Windows', 'Android', 'iPhone', 'Mac', 'Linux'].find((name) => agent.includes(name)) ?? 'this device'
+  return `${browser === 'Edg' ? 'Edge' : browser} on ${system}`
+}

@@ -10,7 +10,15 @@ import { webTools, type SealTools } from '#core/seal/tools'
 import { type Chosen } from '#shell/islands/shared/chosen'
 import { knownKey, ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
 import { senderKeyName, type Holder } from '#shell/islands/shared/sender-key'
-import { jsonTo, Refused, saidBy, saidOf, untilAnswered, type OnWaiting } from '#shell/islands/shared/server'
+import {
+  formTokenHeader,
+  jsonTo,
+  Refused,
+  saidBy,
+  saidOf,
+  untilAnswered,
+  type OnWaiting,
+} from '#shell/islands/shared/server'
 
 /** What the page asks to have sealed and sent. */
 export interface SealOrder extends Holder {
@@ -43,7 +51,8 @@ interface Begun extends Omit<ParcelDetails, 'message'> {
 }
 
 /**
- * Enrols this device, so that it signs the parcel and can open the sender's lock again.
+ * Enrols this device, so that it signs the parcel. What it may open of later parcels, sealed elsewhere, the person says
+ * on the account's page and confirms; to this one it gives itself a lock.
  *
  * @returns the key, or undefined where the browser keeps nothing: then only sending again will be possible
  */
@@ -51,8 +60,7 @@ async function enrol(order: SealOrder, onWaiting: OnWaiting): Promise<DeviceKey 
   const key = await ownKey(senderKeyName(order)).catch(() => undefined)
   if (!key) return undefined
   const signingKey = toBase64(key.publicKey)
-  const senderRecipient = await recipientOf(await key.identity(order.pq))
-  await untilAnswered(jsonTo('/api/devices', { signingKey, senderRecipient, label: order.deviceLabel }), onWaiting)
+  await untilAnswered(jsonTo('/api/devices', { signingKey, label: order.deviceLabel }), onWaiting)
   return key
 }
 
@@ -86,7 +94,7 @@ export async function sealAndSend(
     pq: begun.pq,
     details: detailsOf(begun, order.message),
     sources,
-    locks: locksOf(begun, addressees),
+    locks: locksOf(begun, addressees, key && (await recipientOf(await key.identity(begun.pq)))),
     tools,
     putPart: partSender(begun.parcelId, sealedSize(tarSize(sources)), watch),
     ...(key ? { sign: key.sign } : {}),
@@ -110,14 +118,15 @@ const detailsOf = (
   keepUntil,
 })
 
-function locksOf(begun: Begun, addressees: Addressee[]): LockRequest[] {
+function locksOf(begun: Begun, addressees: Addressee[], own: string | undefined): LockRequest[] {
   const forRecipients = begun.recipients.map(({ id, lockKinds, keyRecipient }, place): LockRequest => {
     const { phrase } = addressees[place]!
     if (phrase !== null) return { kind: 'passphrase', recipientId: id, to: { phrase } }
     if (keyRecipient !== undefined) return { kind: 'key', recipientId: id, to: { recipient: keyRecipient } }
     return { kind: lockKinds[0]!, recipientId: id, to: { recipient: begun.automaticRecipient! } }
   })
-  const forSender = (begun.senderRecipients ?? []).map((recipient): LockRequest => ({
+  const senders = new Set([...(own ? [own] : []), ...(begun.senderRecipients ?? [])])
+  const forSender = [...senders].map((recipient): LockRequest => ({
     kind: 'sender',
     recipientId: null,
     to: { recipient },
@@ -171,12 +180,13 @@ function partSender(parcelId: string, totalBytes: number, { onProgress, onWaitin
 const stallMs = 60_000
 
 /** PUTs bytes, telling how many have left. Only XMLHttpRequest can tell; it answers like `fetch`. */
-function putBytes(
+async function putBytes(
   url: string,
   bytes: Bytes,
   sha256: string,
   onSent: (count: number) => void = () => {},
 ): Promise<Response> {
+  const token = await formTokenHeader()
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     let stall: ReturnType<typeof setTimeout>
@@ -185,6 +195,7 @@ function putBytes(
       stall = setTimeout(() => request.abort(), stallMs)
     }
     request.open('PUT', url)
+    for (const [name, value] of Object.entries(token)) request.setRequestHeader(name, value)
     request.setRequestHeader('content-type', 'application/octet-stream')
     request.setRequestHeader('content-digest', `sha-256=:${toBase64(fromHex(sha256))}:`)
     request.upload.onprogress = ({ loaded }) => {

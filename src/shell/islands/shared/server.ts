@@ -39,12 +39,20 @@ export async function untilAnswered(
   ask: (signal: AbortSignal) => Promise<Response>,
   onWaiting: OnWaiting = () => {},
 ): Promise<Response> {
+  let isRenewed = false
   for (let tries = 0; ; tries += 1) {
     const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
     if (answer && answer.status < 500 && answer.status !== 408) {
       if (tries > 0) onWaiting(false)
       if (answer.ok) return answer
-      throw new Refused(await saidBy(answer))
+      const said = await saidBy(answer)
+      // The person confirmed or signed in elsewhere in this browser: the request was right, and its token is a new one.
+      if (!isRenewed && ['form-expired', 'sign-in-needed'].includes(said.slug)) {
+        isRenewed = true
+        formToken = readFormToken()
+        continue
+      }
+      throw new Refused(said)
     }
     onWaiting(true)
     await pause(waitsMs[Math.min(tries, waitsMs.length - 1)]!)
@@ -86,6 +94,27 @@ export async function saidBy(answer: Response): Promise<Said> {
   }
 }
 
+/** The page's own token; a worker, and a page whose token is out of date, ask for another page's. */
+let formToken =
+  typeof document === 'undefined'
+    ? undefined
+    : Promise.resolve(document.querySelector<HTMLMetaElement>('meta[name=form-token]')?.content ?? '')
+
+async function readFormToken(): Promise<string> {
+  const page = await fetch('/genuine', { headers: { accept: 'text/html' } })
+  return /<meta name="form-token" content="([\w-]+)">/.exec(await page.text())?.[1] ?? ''
+}
+
+/** What every request that changes something carries, so that no other site can send it. */
+export const formTokenHeader = async (): Promise<Record<string, string>> => ({
+  'safehand-form-token': await (formToken ??= readFormToken()),
+})
+
 /** A request with a JSON body, for `untilAnswered`. */
-export const jsonTo = (url: string, body: unknown) => (signal: AbortSignal) =>
-  fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
+export const jsonTo = (url: string, body: unknown) => async (signal: AbortSignal) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(await formTokenHeader()) },
+    body: JSON.stringify(body),
+    signal,
+  })
