@@ -9,10 +9,11 @@ const isFull = process.env.HOSTILE_FULL === 'yes'
 const requests = number('HOSTILE_REQUESTS', isFull ? 100_000 : 3_000)
 
 export const effort = {
+  isFull,
   seed: number('HOSTILE_SEED', Math.floor(Math.random() * 2 ** 31)),
   /** Requests handed to the program in this process, and sent to one that listens. */
   injected: Math.round(requests / 2),
   sent: Math.round(requests / 2),
   /** For each parser. */
-  parserMs: isFull ? number('HOSTILE_MINUTES', 10) * 60_000 : number('HOSTILE_MINUTES', 1 / 60) * 60_000,
+  parserMs: number('HOSTILE_MINUTES', isFull ? 10 : 1 / 150) * 60_000,
 }
