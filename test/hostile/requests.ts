@@ -427,7 +427,7 @@ const otherMethods = ['HEAD', 'OPTIONS', 'DELETE', 'PATCH', 'PUT', 'POST', 'GET'
 /** Who calls: mostly those whom the operation is for. */
 function callerOf(path: string, callers: readonly string[]): fc.Arbitrary<string> {
   // Whoever presses these is somebody else afterwards.
-  if (/\/(sign-out|demonstration)$/.test(path)) return fc.constant('stranger')
+  if (/\/(sign-out|sign-out-everywhere|demonstration)$/.test(path)) return fc.constant('stranger')
   const usual = path.includes('/collect/') ? 'recipient' : 'sender'
   return fc.oneof({ weight: 2, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...callers) })
 }

@@ -148,7 +148,7 @@ test('a form is read up to its limit and not beyond', async () => {
     const body = `email=${'a'.repeat(size - 6)}`
     const reply = await exchange(
       server.port,
-      `POST /sign-in HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${size}\r\nConnection: close\r\n\r\n${body}`,
+      `POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${size}\r\nConnection: close\r\n\r\n${body}`,
     )
     return reply[0]!.status
   }

@@ -51,7 +51,7 @@ export const problems = {
   'http-method-wrong': {
     status: 405,
     title: 'This cannot be asked for in this way',
-    next: 'Use GET, HEAD, POST or PUT, as the description at /api says.',
+    next: 'The description at /api says which way each address is asked.',
   },
   'changed-meanwhile': {
     status: 409,

@@ -8,6 +8,7 @@ import { ok, type Outcome, type Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
 import { check, fromForm } from '#edge/web/fields'
+import { networkList } from '#edge/web/rates'
 import {
   apiPath,
   rawPaths,
@@ -19,6 +20,7 @@ import {
   type Visit,
 } from '#edge/web/route'
 import { formTokenOf } from '#features/people/sessions'
+import { limitConnections } from '#shell/web/connections'
 import { withinRates } from '#shell/web/rates'
 import { makeVisit, mayCall, ofNothing, refuseForeignOrigin, refuseWithoutFormToken } from '#shell/web/session'
 import { unconfirmed } from '#shell/web/step-up'
@@ -27,6 +29,9 @@ import { problemOfError, refuseUnreadable, sendProblem, wantsPage } from '#shell
 import { openapi } from '#shell/web/openapi'
 import { problemWords } from '#shell/web/words'
 import { newNonce, secured, securityHeaders } from '#shell/web/security-headers'
+
+/** The ways of asking that any route knows; the rest, TRACE among them, is refused before anything is looked up. */
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']
 
 /** What the pages' frame shows besides the page itself. Only pages ask: the token of their forms gives a browser its cookie. */
 const frame = (visit: Visit | undefined, request: FastifyRequest, reply: FastifyReply) => ({
@@ -52,7 +57,15 @@ export async function buildApp(
     bodyLimit: limits.formBytes,
     trustProxy: house.config.trustProxy,
     requestTimeout: limits.requestMs,
-    http: { requireHostHeader: false },
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionTimeout: limits.stallMs,
+    maxRequestsPerSocket: limits.requestsPerConnection,
+    http: {
+      requireHostHeader: false,
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: limits.connectionCheckMs,
+      maxHeaderSize: limits.headerBytes,
+    },
     logger: {
       level: process.env.SAFEHAND_LOG ?? 'warn',
       // Addresses, queries and headers may hold personal data: a log line has the route's pattern only.
@@ -66,15 +79,19 @@ export async function buildApp(
     // An address that cannot be read is of nothing; Fastify would say so in words of its own.
     frameworkErrors: (_error, request, reply) => {
       reply.nonce = newNonce()
+      if (wantsPage(request)) void reply.type('text/html; charset=utf-8')
       void answer(request, secured(request, reply, secure), { slug: 'not-found' })
     },
     clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, house.config.publicUrl),
   })
+  limitConnections(app.server, networkList(house.config.trustProxy)!)
   // Left to itself, Node refuses what follows with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.routing(request, response))
   app.addHook('onRequest', async (request, reply) => {
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
       return answer(request, reply, { slug: 'malformed-request' })
+    if (!methods.includes(request.method))
+      return answer(request, reply.header('allow', methods.join(', ')), { slug: 'http-method-wrong' })
   })
   const render = makeRenderer(assets.url, house.config.publicUrl)
   securityHeaders(app, secure)
@@ -235,6 +252,8 @@ export async function buildApp(
   function mountRaw(route: Raw): void {
     const options = {
       method: route.method,
+      // Asking what a release would be like must not release anything, nor count as having fetched it.
+      exposeHeadRoute: route.who !== 'recipient',
       bodyLimit: route.streamBytes ?? route.bodyBytes ?? limits.formBytes,
       handler: guarded(route, async (visit, request, reply) => {
         const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
