@@ -37,7 +37,7 @@ export interface Shape<T> {
 /** Notes what is wrong at this place. What it returns is never used, because a file with a finding is not loaded. */
 export function complain(reader: Reader, node: YamlNode, says: string): never {
   const { line, col } = reader.lines.linePos(node?.range?.[0] ?? reader.lastOffset)
-  if (reader.findings.length < limits.rulebookFindings) reader.findings.push({ line, column: col, says })
+  reader.findings.push({ line, column: col, says })
   return undefined as never
 }
 
@@ -87,7 +87,9 @@ function readDocument<T>(text: string, shape: Shape<T>, reader: Reader): T | und
 }
 
 function unreadable(file: string, findings: Finding[]) {
-  const sorted = findings.toSorted((a, b) => a.line - b.line || a.column - b.column)
+  const sorted = findings
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+    .slice(0, limits.rulebookFindings)
   const fields: Record<string, string> = {}
   for (const { line, column, says } of sorted) fields[`${file}:${line}:${column}`] ??= says
   return fail('rulebook-unreadable', { detail: `${file}, line ${sorted[0]!.line}: ${sorted[0]!.says}`, fields })
@@ -228,7 +230,10 @@ export function entries<T>(
       const map = new Map<string, T>()
       for (const pair of node.items) {
         reader.lastOffset = (pair.key as Node).range?.[0] ?? reader.lastOffset
-        map.set(key.read(pair.key as YamlNode, reader), value.read(pair.value as YamlNode, reader))
+        const name = key.read(pair.key as YamlNode, reader)
+        const read = value.read(pair.value as YamlNode, reader)
+        // What could not be read is not there for the parts after it.
+        if (name !== undefined && read !== undefined) map.set(name, read)
       }
       settle?.(map, reader)
       return map
