@@ -39,7 +39,7 @@ import { readConfig } from '#config'
 export interface Parser<T extends string | Uint8Array = string | Uint8Array> {
   name: string
   examples: T[]
-  read(input: T): unknown
+  read: (input: T) => unknown
   /** Its own limit, to which inputs are grown; in characters or bytes. */
   most: number
 }
@@ -247,11 +247,9 @@ const web: Parser[] = [
     examples: ['name=Ada&mail=ada%40police.example&note=a%0D%0Ab&all=x&all=y', 'on-day=1&on-month=2&on-year=2027'],
     most: 200_000,
     read: (input) => {
-      const given: Record<string, string[]> = {}
-      for (const [name, value] of new URLSearchParams(input))
-        Object.hasOwn(given, name)
-          ? given[name]!.push(value)
-          : Object.defineProperty(given, name, { value: [value], enumerable: true, configurable: true })
+      const pairs = [...new URLSearchParams(input)]
+      const groups = Object.entries(Object.groupBy(pairs, ([name]) => name))
+      const given = Object.fromEntries(groups.map(([name, all]) => [name, all!.map(([, value]) => value)]))
       return [check(form, fromForm(form, given)), check(form, given)]
     },
   }),

@@ -79,18 +79,18 @@ test('no request made from our own description fails, hangs or tells of our insi
 })
 
 test('a listening server answers as many, keeps its memory, and serves people afterwards', async (t) => {
-  const server = await aWatchedServer(t, { SAFEHAND_LOG: 'error' })
+  // With a heap this small whatever is kept of requests would end it.
+  const server = await aWatchedServer(t, { SAFEHAND_LOG: 'error', NODE_OPTIONS: '--max-old-space-size=128' })
   const wire = overHttp(server.port)
   const resident: number[] = []
   const { statuses } = await storm(wire, effort.sent, () => resident.push(Math.round(server.residentMiB())))
-  t.diagnostic(
-    `seed ${seed}; ${effort.sent} requests; ${inWords(statuses)}; MiB resident after each ${batch}: ${resident.join(' ')}`,
-  )
-  const settled = resident[Math.floor(resident.length / 5)]!
-  assert.ok(resident.at(-1)! < 2 * settled + 150, `memory grew from ${settled} to ${resident.at(-1)} MiB`)
+  t.diagnostic(`seed ${seed}; ${effort.sent} requests; ${inWords(statuses)}`)
+  t.diagnostic(`MiB resident after each ${batch}: ${resident.join(' ')}`)
+  assert.ok(Math.max(...resident) < 600, `memory grew to ${Math.max(...resident)} MiB`)
   assert.doesNotMatch(server.said(), /"level":50/, 'nothing failed inside')
 
   await aSentParcel(await signedIn(wire, 'Priya Nair'))
+  await server.stop()
   const lines: string[] = []
   const io = { out: (text: string) => void lines.push(text), err: (text: string) => void lines.push(text), env: {} }
   assert.equal(await runSafehand(['fsck', '--data', server.dataFolder], io), 0, lines.join('\n'))
