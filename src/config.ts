@@ -29,13 +29,10 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     return wrong('The port must be a whole number from 1 to 65535.')
   const folder = flags.data ?? env.SAFEHAND_DATA ?? (demonstration ? '.safehand' : join(homedir(), 'safehand'))
   const dataFolder = resolve(folder)
-  const publicUrl = (env.SAFEHAND_URL ?? `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`).replace(
-    /\/$/,
-    '',
-  )
-  if (!URL.canParse(publicUrl))
-    return wrong('SAFEHAND_URL must be a whole address, like https://safehand.example.gov.uk')
-  const url = new URL(publicUrl)
+  const name = host === '127.0.0.1' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const address = env.SAFEHAND_URL ?? `http://${name}:${port}`
+  if (!URL.canParse(address)) return wrong('SAFEHAND_URL must be a whole address, like https://safehand.example.gov.uk')
+  const url = new URL(address)
   if (!loopback.has(host) && url.protocol !== 'https:') {
     return wrong(
       `On ${host} others can reach Safehand, so it needs https: set SAFEHAND_URL to its https address, and put a proxy with TLS before it.`,
@@ -44,6 +41,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
   if (!loopback.has(url.hostname.replace(/[[\]]/g, '')) && url.protocol !== 'https:') {
     return wrong('SAFEHAND_URL must begin with https:// unless it is this machine’s own address.')
   }
+  if (url.href !== `${url.origin}/`)
+    return wrong(`SAFEHAND_URL must have nothing after the name, and no password: write ${url.origin}`)
   const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'DATABASE_URL'].filter((name) => env[name])
   if (demonstration && (real.length > 0 || !loopback.has(host))) {
     return wrong(
@@ -62,7 +61,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     ),
     host,
     port,
-    publicUrl,
+    publicUrl: url.origin,
     mailFrom: env.SAFEHAND_MAIL_FROM ?? `safehand@${url.hostname}`,
     demonstration,
     trustProxy,

@@ -120,8 +120,11 @@ export class Browser {
   }
 }
 
-/** Starts a whole Safehand for a test file, and clears it away after. */
-export async function aHouse(t: { after(clean: () => Promise<void>): void }): Promise<TestHouse> {
+/** Starts a whole Safehand for a test file, with other settings if told, and clears it away after. */
+export async function aHouse(
+  t: { after(clean: () => Promise<void>): void },
+  changes: Partial<House['config']> = {},
+): Promise<TestHouse> {
   const { db } = await freshDatabase(t)
   const folder = await mkdtemp(join(tmpdir(), 'safehand-house-'))
   let offset = 0
@@ -135,6 +138,7 @@ export async function aHouse(t: { after(clean: () => Promise<void>): void }): Pr
     demonstration: true,
     trustProxy: [],
     postQuantum: true,
+    ...changes,
   }
   const register = orThrow(await openRegister(db, config))
   const keeper = startKeeper({ db, ...register, restMs: 60_000, report: (what) => console.error(what) })

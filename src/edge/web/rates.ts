@@ -85,7 +85,8 @@ export function networkList(entries: readonly string[]): BlockList | undefined {
     for (const entry of entries) {
       const [address, bits, ...more] = entry.split('/')
       const family = isIPv6(address!) ? 'ipv6' : 'ipv4'
-      if (more.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined
+      // Everybody is no list of proxies.
+      if (more.length > 0 || (bits !== undefined && !/^[1-9]\d{0,2}$/.test(bits))) return undefined
       if (bits === undefined) list.addAddress(address!, family)
       else list.addSubnet(address!, Number(bits), family)
     }
