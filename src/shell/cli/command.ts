@@ -37,6 +37,21 @@ export interface Command {
   run(call: Call): Promise<number>
 }
 
+/**
+ * Text that moves no cursor, turns no direction and hides nothing, for a terminal: names of files, and what a server, a
+ * receipt or a mail says, were written by somebody else. Line ends stay; JSON stays the same JSON.
+ */
+export const harmless = (text: string, json: boolean): string =>
+  text.replace(/[^\P{C}\n]/gu, (character) =>
+    json
+      ? Array.from({ length: character.length }, (_, i) => `\\u${hex(character.charCodeAt(i)).padStart(4, '0')}`).join(
+          '',
+        )
+      : `\\u{${hex(character.codePointAt(0)!)}}`,
+  )
+
+const hex = (value: number): string => value.toString(16)
+
 /** Prints a problem as its title and what to do next, or as its JSON with `more`; answers exit code 1. */
 export function printProblem(
   problem: Problem,

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { ProblemError } from '#core/kit/outcome'
-import { CalledWrongly, printProblem, type Command, type Io } from '#shell/cli/command'
+import { CalledWrongly, harmless, printProblem, type Command, type Io } from '#shell/cli/command'
 
 /** Every command, loaded only when it is called, so that `safehand verify` does not load a web server. */
 const commands: Record<string, () => Promise<Command>> = {
@@ -48,8 +48,14 @@ async function overview(io: Io): Promise<number> {
 }
 
 /** Runs the command line and answers its exit code: 0 done, 1 refused or failed, 2 called wrongly. */
-export async function runSafehand(args: string[], io: Io = processIo): Promise<number> {
+export async function runSafehand(args: string[], terminal: Io = processIo): Promise<number> {
   const [name, ...rest] = args
+  const json = rest.includes('--json')
+  const io: Io = {
+    ...terminal,
+    out: (text) => terminal.out(harmless(text, json)),
+    err: (text) => terminal.err(harmless(text, false)),
+  }
   if (!name || name === '--help' || name === 'help') return overview(io)
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) {
@@ -57,7 +63,6 @@ export async function runSafehand(args: string[], io: Io = processIo): Promise<n
     return 2
   }
   const command = await load()
-  const json = rest.includes('--json')
   try {
     const options = { ...command.options, help: { type: 'boolean' as const }, json: { type: 'boolean' as const } }
     const { values, positionals } = parseArgs({ args: rest, options, allowPositionals: true })

@@ -72,9 +72,7 @@ async function confirmTerms({ values, io, json }: Call, offered: Offered): Promi
         `Limits    ${limitsOfUse || 'none given'}`,
         `Handling  ${handling}`,
         `Until     ${keepUntil.slice(0, 10)}`,
-      ]
-        .map(harmless)
-        .join('\n'),
+      ].join('\n'),
     )
   }
   if (values.yes === true) return
@@ -83,10 +81,6 @@ async function confirmTerms({ values, io, json }: Call, offered: Offered): Promi
   if (!isConfirmed)
     orThrow(fail('collect-unconfirmed', json ? { fields: { purpose, limits: limitsOfUse, handling } } : {}))
 }
-
-/** Text that moves no cursor and turns no direction: it was written by somebody else. */
-const harmless = (text: string): string =>
-  text.replace(/[^\P{C}\n]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 
 async function open(
   { values, io, json }: Call,
@@ -103,7 +97,7 @@ async function open(
   const parcel = orThrow(await openOffered(api, io, link.recipientId, offered, lock))
   const { message, reference } = parcel.manifest
   const folder = resolve((values.out as string | undefined) ?? fileName(reference))
-  if (!json && message) io.out(`Message   ${harmless(message)}`)
+  if (!json && message) io.out(`Message   ${message}`)
   const files = await saveAll(parcel, folder)
   const receipt = await signFor(api, link.recipientId, offered, parcel, key)
   const receiptFile = await saveBeside(folder, `${fileName(reference)}-receipt.tlog-proof`, receipt)

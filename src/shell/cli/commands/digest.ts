@@ -15,7 +15,11 @@ The SHA-256 of a file up to 64 MiB; above that the SHA-256 over the SHA-256s of 
     if (positionals.length === 0) throw new CalledWrongly('Name at least one file.')
     const found = []
     for (const file of positionals) found.push({ file, digest: await digestOf(file) })
-    io.out(json ? JSON.stringify(found) : found.map((each) => `${each.digest}  ${each.file}`).join('\n'))
+    io.out(
+      json
+        ? JSON.stringify(found)
+        : found.map((each) => `${each.digest}  ${each.file.replaceAll('\n', '\\n')}`).join('\n'),
+    )
     return 0
   },
 }

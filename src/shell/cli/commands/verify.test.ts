@@ -13,6 +13,7 @@ import { formatVkey, keyTypes, openNote } from '#core/register/note'
 import { trustPolicyFor } from '#core/register/policy'
 import { parseProof } from '#core/register/proof'
 import { aReceipt, aSigner, someEvidence } from '#core/register/small-register'
+import { runSafehand } from '#shell/cli/safehand'
 import { verify } from '#shell/cli/commands/verify'
 
 const folder = await mkdtemp(join(tmpdir(), 'safehand-verify-'))
@@ -107,9 +108,13 @@ test('called wrongly, it says how it is called', async () => {
 
 test('what a receipt says cannot move the cursor or turn the direction of text', async () => {
   const hostile = await aReceipt(0, 1, someEvidence({ body: 'a\u001b[2J\u009b\u202eb\u0007' }))
-  const { code, out } = await run([await saved('hostile', hostile)], { key })
-  assert.equal(code, 0)
-  assert.doesNotMatch(out.replaceAll('\n', ''), /\p{C}/u)
+  for (const more of [[], ['--json']]) {
+    const lines: string[] = []
+    const io = { out: (text: string) => void lines.push(text), err: assert.fail, env: {} }
+    assert.equal(await runSafehand(['verify', await saved('hostile', hostile), '--key', key, ...more], io), 0)
+    assert.doesNotMatch(lines.join().replaceAll('\n', ''), /\p{C}/u)
+    if (more.length > 0) assert.equal((JSON.parse(lines[0]!) as { body: string }).body, 'a\u001b[2J\u009b\u202eb\u0007')
+  }
 })
 
 test('the whole command answers with its exit code, and needs no server', async () => {

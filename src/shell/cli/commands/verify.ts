@@ -71,19 +71,15 @@ async function readText(path: string, limitBytes: number): Promise<Outcome<strin
   }
 }
 
-/** Text that moves no cursor and turns no direction: what a receipt says was written by somebody else. */
-const harmless = (text: string): string =>
-  text.replace(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
-
 function inWords({ event, at, body, origin, index, size, witnesses, isUnwitnessed }: VerifiedReceipt): string {
   return [
     'Genuine.',
-    `Register  ${harmless(origin)}, event ${index} of ${size}`,
+    `Register  ${origin}, event ${index} of ${size}`,
     `Event     ${event}`,
     `When      ${at}`,
-    `Says      ${harmless(canonicalJson(body))}`,
+    `Says      ${canonicalJson(body)}`,
     isUnwitnessed
       ? 'UNWITNESSED: only the keeper of this register vouches that it shows everybody the same.'
-      : `Witnesses ${harmless(witnesses.join(', '))}`,
+      : `Witnesses ${witnesses.join(', ')}`,
   ].join('\n')
 }
