@@ -7,9 +7,8 @@ import { sql } from 'kysely'
 import { runSafehand } from '#shell/cli/safehand'
 import { withInstalled } from '#shell/cli/installed'
 import type { Store } from '#edge/store/database'
-import type { Browser } from '#test/house'
+import { Browser } from '#test/house'
 import { aWatchedServer, overHttp } from './server.ts'
-import { signedIn } from './world.ts'
 
 /** What is only ever the parcel's, whose owners are the sender and the recipient. */
 const sealed = {
@@ -65,7 +64,7 @@ const code = (mail: Mail) => /^ *([0-9A-Z]{4}[ -]?[0-9A-Z]{4})$/m.exec(mail.text
 
 /** Signs in by a mailed code, as outside a demonstration. */
 async function byCode(secrets: Markers): Promise<Browser> {
-  const sender = await signedIn(wire, 'Priya Nair')
+  const sender = await Browser.of(wire, 'Priya Nair')
   await sender.post('/api/sign-out')
   await sender.post('/api/sign-in', { email: personal['the sender’s address'] })
   secrets['a sign-in code'] = code((await mails(sender))[0]!)

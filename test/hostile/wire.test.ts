@@ -5,10 +5,9 @@ import { connect, type Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { limits } from '#core/kit/limits'
 import { aReadyTransfer, bytesHeaders } from '#test/sending'
-import type { Browser } from '#test/house'
+import { Browser } from '#test/house'
 import { aWatchedServer, overHttp } from './server.ts'
 import { exchange, pipelined, smuggled, strange, unfinished, type Reply } from './wire.ts'
-import { signedIn } from './world.ts'
 
 const server = await aWatchedServer({ after })
 const wire = overHttp(server.port)
@@ -75,12 +74,12 @@ test('hundreds who never finish what they say keep nobody else waiting', async (
   }
   for (const [name, bytes] of Object.entries(unfinished))
     for (const reply of await exchange(server.port, bytes, false)) checkReply(name, reply)
-  await aReadyTransfer(await signedIn(wire, 'Priya Nair'))
+  await aReadyTransfer(await Browser.of(wire, 'Priya Nair'))
 })
 
 /** A parcel begun, for its bytes to be spoiled on the way. */
 async function aBegunParcel(): Promise<{ sender: Browser; parcelId: string; parts: () => Promise<unknown[]> }> {
-  const sender = await signedIn(wire, 'Priya Nair')
+  const sender = await Browser.of(wire, 'Priya Nair')
   const transfer = await aReadyTransfer(sender)
   const { parcelId } = await sender.post<{ parcelId: string }>(`/api/transfers/${transfer}/parcel`, {
     sizeBytes: 1_000,

@@ -24,13 +24,6 @@ const people = {
   administrator: 'Ines Duarte',
 } as const
 
-export async function signedIn(app: FastifyInstance, name: string): Promise<Browser> {
-  const browser = new Browser(app)
-  const { people: all } = await browser.get<{ people: { id: string; name: string }[] }>('/api/demonstration')
-  await browser.post('/api/demonstration', { person: all.find((person) => person.name === name)!.id })
-  return browser
-}
-
 /** The recipient of a parcel that is sent, who has proved the mailbox and acknowledged. */
 export async function admitted(app: FastifyInstance, recipientId: string): Promise<Browser> {
   const recipient = new Browser(app)
@@ -45,7 +38,7 @@ export async function admitted(app: FastifyInstance, recipientId: string): Promi
 /** Signs everybody in and makes one of everything. People and organisations that this itself needs are left out of the pool. */
 export async function aWorld(app: FastifyInstance): Promise<World> {
   const callers = new Map<string, Browser>([['stranger', new Browser(app)]])
-  for (const [role, name] of Object.entries(people)) callers.set(role, await signedIn(app, name))
+  for (const [role, name] of Object.entries(people)) callers.set(role, await Browser.of(app, name))
   const sender = callers.get('sender')!
   const { id: draft } = await sender.post<{ id: string }>('/api/transfers')
   const { id: foreign } = await callers.get('other sender')!.post<{ id: string }>('/api/transfers')
