@@ -123,7 +123,7 @@ test('a confirmation is good once', async () => {
   await send(priya, tokens, { label: 'Once' })
   const _code = await priya.mailedCode()
   const both = await Promise.all([1, 2].map(() => send(priya, tokens, { label: 'Once', _code })))
-  assert.deepEqual(both.map(({ statusCode }) => statusCode === 200).toSorted(), [false, true])
+  assert.equal(both.filter(({ statusCode }) => statusCode === 200).length, 1)
   assert.equal((await send(priya, tokens, { label: 'Once', _code })).statusCode, 403)
 })
 

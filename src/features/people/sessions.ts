@@ -47,8 +47,8 @@ export const idleSince = (now: Date) => new Date(now.valueOf() - limits.sessionI
 
 /** What a browser calls itself, as a person would: enough to know one's own in a list. */
 export function browserLabel(userAgent = ''): string {
-  const [, browser] = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(userAgent.replace(/Chrome(?=.*(?:Edg|OPR)\/)/, '')) ?? []
-  const [system] = /Windows|Android|iPhone|iPad|Mac OS|Linux/.exec(userAgent) ?? []
+  const browser = ['Edg', 'OPR', 'Firefox', 'Chrome', 'Safari'].find((name) => userAgent.includes(`${name}/`))
+  const system = ['Windows', 'Android', 'iPhone', 'iPad', 'Mac OS', 'Linux'].find((name) => userAgent.includes(name))
   const name = browser ? ({ Edg: 'Edge', OPR: 'Opera' }[browser] ?? browser) : 'A browser'
   return system ? `${name} on ${system}` : name
 }
