@@ -48,8 +48,8 @@ function aValue(property: Schema): unknown {
 /** A body that a route's fields take, with nothing but what they require. */
 export function aBody(schema: TSchema | undefined): Record<string, unknown> | undefined {
   if (!schema) return undefined
-  const { properties, required } = schema as TObject & { required: string[] }
-  return Object.fromEntries(required.map((name) => [name, aValue(properties[name] as Schema)]))
+  const { properties, required } = schema as TObject & { required?: string[] }
+  return Object.fromEntries((required ?? []).map((name) => [name, aValue(properties[name] as Schema)]))
 }
 
 export interface Page {
