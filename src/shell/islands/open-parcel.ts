@@ -4,6 +4,7 @@ import { type Bytes } from '#core/kit/bytes'
 import { type DownloadAsk, type DownloadNews } from '#shell/islands/download-worker'
 import { type OpenAsk, type OpenNews } from '#shell/islands/open-worker'
 import { sizeWords } from '#shell/islands/shared/amounts'
+import { visibleName } from '#shell/islands/shared/chosen'
 import { ownKeyField } from '#shell/islands/shared/recipient-key'
 import { type Described, type Inside, type OpenOrder } from '#shell/islands/shared/opening'
 import { part, showProblem, showStep, textElement, warnBeforeLeaving } from '#shell/islands/shared/page-parts'
@@ -196,7 +197,7 @@ function showInside({ details, entries, isSigned }: Inside, page: OpenPage, orde
   part(root, '[data-files]').replaceChildren(
     ...entries.slice(0, rowsMax).map(({ path, type, sizeBytes }) => {
       const row = document.createElement('li')
-      const name = textElement('bdi', 'sh-files__name', type === 'folder' ? `${path}/` : path)
+      const name = textElement('bdi', 'sh-files__name', visibleName(type === 'folder' ? `${path}/` : path))
       row.append(
         name,
         textElement('span', 'sh-files__size', type === 'folder' ? words.emptyFolder : sizeWords(sizeBytes, language)),
@@ -221,7 +222,7 @@ function saveButton(path: string, onClick: (event: Event) => void): HTMLButtonEl
   button.type = 'button'
   button.disabled = true
   button.dataset.save = ''
-  button.append(textElement('span', 'govuk-visually-hidden', ` ${path}`))
+  button.append(textElement('span', 'govuk-visually-hidden', ` ${visibleName(path)}`))
   button.addEventListener('click', onClick)
   return button
 }
