@@ -8,8 +8,19 @@ import { after, test } from 'node:test'
 import type { BrowserContext, Download, Page } from 'playwright-core'
 import { identityFrom, recipientOf } from '#core/seal/locks'
 import { randomBytes } from '#core/seal/tools'
+import { Browser } from '#test/house'
 import { aReadyTransfer, sergeant } from '#test/sending'
-import { aChromium, aDemonstration, apiOf, complaintsOf, mailedCode, parcelLink, phone, signIn } from './support.ts'
+import {
+  aChromium,
+  aDemonstration,
+  apiOf,
+  complaintsOf,
+  mailedCode,
+  parcelLink,
+  phone,
+  remote,
+  signIn,
+} from './support.ts'
 
 const demonstration = await aDemonstration({ after })
 const { url } = demonstration
@@ -414,18 +425,16 @@ test('a browser without ChaCha20-Poly1305 and Ed25519 of its own seals, signs, o
 })
 
 test('a parcel locked to a registered key needs no words, and opens with that key alone', async () => {
-  const desk = await chromium.newContext()
-  await signIn(await desk.newPage(), url, 'Grace Oduya')
-  const { post } = apiOf(desk, url)
-  const { id } = await post<{ id: string }>('/api/transfers')
-  const { found } = await post<{ found: { id: string; organisationId: string; name: string }[] }>(
+  const desk = await Browser.of(remote(url), 'Grace Oduya')
+  const { id } = await desk.post<{ id: string }>('/api/transfers')
+  const { found } = await desk.post<{ found: { id: string; organisationId: string; name: string }[] }>(
     `/api/transfers/${id}/who/search`,
     { q: 'Amir' },
   )
   const at = `/api/organisations/${found[0]!.organisationId}/people/${found[0]!.id}`
   const identity = identityFrom(randomBytes(32), true)
   const ageRecipient = await recipientOf(identity)
-  await post(at, {
+  await desk.post(at, {
     fullName: found[0]!.name,
     email: sergeant.email,
     partnerLogin: false,

@@ -36,6 +36,10 @@ test('a passkey is added on the account’s page, confirms an act, and signs in'
   await page.goto(`${url}/account`)
   await page.getByText('Laptop, until').waitFor()
 
+  await page.getByRole('button', { name: 'Let this browser open what I send' }).click()
+  await page.getByRole('button', { name: 'Confirm with a passkey' }).click()
+  await page.getByText('It can open what you send from elsewhere').waitFor()
+
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await page.waitForURL(`${url}/sign-in`)
   await page.getByRole('button', { name: 'Sign in with a passkey' }).click()

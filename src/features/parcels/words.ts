@@ -192,6 +192,14 @@ const welsh: typeof english = {
         title: 'Nid dyna’r cod a anfonwyd',
         next: 'Edrychwch ar yr e-bost diweddaraf a rhowch ei god eto.',
       },
+      'form-expired': {
+        title: 'Mae’r dudalen hon wedi dyddio',
+        next: 'Agorwch y dudalen eto ac anfonwch oddi yno.',
+      },
+      'too-many-requests': {
+        title: 'Bu gormod o gynigion',
+        next: 'Arhoswch ychydig funudau, yna rhowch gynnig arall arni.',
+      },
       'too-many-codes': {
         title: 'Gofynnwyd am ormod o godau',
         next: 'Defnyddiwch y cod diweddaraf, neu arhoswch awr cyn gofyn eto.',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Refused, untilAnswered } from '#shell/islands/shared/server'
+import { formTokenHeader, jsonTo, Refused, untilAnswered } from '#shell/islands/shared/server'
 
 // Browsers have these on their global; the timers are real, so each test waits for one pause at most.
 Object.assign(globalThis, { addEventListener: () => {}, removeEventListener: () => {} })
@@ -58,4 +58,27 @@ test('a refusal without words of its own gets ours', async () => {
 
 test('a mistake of our own is not taken for a lost network', async () => {
   await assert.rejects(untilAnswered(answers(new RangeError('wrong'))), RangeError)
+})
+
+test('where there is no page of one’s own the token comes from one; when it is out of date it is read again, once', async () => {
+  const asked: string[] = []
+  let page = 'first'
+  const expired = problem(403, { type: 'http://localhost/problems/form-expired' })
+  globalThis.fetch = async (url, init) => {
+    if (url === '/genuine') return new Response(`<meta name="form-token" content="${page}">`)
+    const token = new Headers(init?.headers).get('safehand-form-token')!
+    asked.push(token)
+    return token === 'second' ? new Response(null, { status: 204 }) : expired.clone()
+  }
+  assert.deepEqual(await formTokenHeader(), { 'safehand-form-token': 'first' })
+  page = 'second'
+  assert.equal((await untilAnswered(jsonTo('/api/x', {}))).status, 204)
+  assert.deepEqual(asked, ['first', 'second'])
+  page = 'third'
+  globalThis.fetch = async (url) =>
+    url === '/genuine'
+      ? new Response(`<meta name="form-token" content="${page}">`)
+      : (asked.push('again'), expired.clone())
+  await assert.rejects(untilAnswered(jsonTo('/api/x', {})), Refused)
+  assert.equal(asked.length, 4, 'not a third time')
 })
