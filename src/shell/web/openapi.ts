@@ -4,6 +4,12 @@ import { apiPath, rawPaths, type Route, type Who } from '#edge/web/route'
 
 const whoWords = (who: Who) => (typeof who === 'string' ? who : `roles: ${who.join(', ')}`)
 
+const stepUpWords = (route: Route) => {
+  if (route.kind === 'screen' || !route.stepUp) return ''
+  const when = route.stepUp === true ? '' : ` when ${route.stepUp.given} is given`
+  return ` Its person confirms it in the browser${when}; a token cannot.`
+}
+
 /**
  * The OpenAPI 3.1 description, made from the routes themselves so that it cannot differ from them.
  */
@@ -27,7 +33,7 @@ export function openapi(routes: readonly Route[], publicUrl: string, version: st
       ...paths[path],
       [method]: {
         summary: route.summary,
-        description: `Who may call it: ${whoWords(route.who)}.`,
+        description: `Who may call it: ${whoWords(route.who)}.${stepUpWords(route)}`,
         ...(parameters.length > 0 ? { parameters } : {}),
         ...(bytes ? { requestBody: { required: true, content: { 'application/octet-stream': {} } } } : {}),
         ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
