@@ -1,7 +1,7 @@
 /** Signing in with a passkey, by Chromium's virtual authenticator. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { aChromium, aDemonstration, complaintsOf, mailedCode, signIn } from './support.ts'
+import { aChromium, aDemonstration, complaintsOf, mailedCode, mailsTo, signIn } from './support.ts'
 
 const { url } = await aDemonstration({ after })
 const chromium = await aChromium({ after })
@@ -28,6 +28,8 @@ test('a passkey is added on the account’s page, confirms an act, and signs in'
   await page.getByLabel('Code').fill(await mailedCode(context, url, 'priya.nair@exampleshire.example'))
   await page.getByRole('button', { name: 'Confirm and continue' }).click()
   await page.getByText('Test device, added').waitFor()
+  const [notice] = await mailsTo(context, url, 'priya.nair@exampleshire.example')
+  assert.match(notice!.text, /A passkey was added to your account, called:\s+Test device/)
 
   await page.getByLabel('Name of the token').fill('Laptop')
   await page.getByRole('button', { name: 'Make a token' }).click()

@@ -167,7 +167,7 @@ export const rates = {
   'confirmations-to-one': { most: 60, minutes: 60, per: 'one' },
   'wrong-codes': { most: 100, minutes: 60, per: 'address', failures: true },
   'links-asked': { most: 300, minutes: 10, per: 'address' },
-  'uploads-begun': { most: 60, minutes: 60, per: 'person' },
+  'uploads-begun': { most: 300, minutes: 60, per: 'person' },
   'problems-reported': { most: 20, minutes: 60, per: 'person' },
 } as const satisfies Record<
   string,

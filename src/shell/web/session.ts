@@ -100,7 +100,13 @@ function chooseLanguage(
 ): Language {
   const asked = query.lang
   if (asked === 'cy' || asked === 'en') {
-    void reply.setCookie('language', asked, { path: '/', sameSite: 'lax', secure, maxAge: 365 * 86_400 })
+    void reply.setCookie('language', asked, {
+      path: '/',
+      httpOnly: true,
+      sameSite: 'lax',
+      secure,
+      maxAge: 365 * 86_400,
+    })
     return asked
   }
   return request.cookies.language === 'cy' ? 'cy' : 'en'
