@@ -206,14 +206,13 @@ export async function walk(browser: Browser, demonstration: Demonstration, folde
   await page.goto(`${url}/account`)
   await page.fill('#label', 'Work laptop')
   await press(page, 'Make a token')
-  await look(page, 'confirm')
+  await look(page, 'confirm-act')
   await page.getByLabel('Code').fill('00000000')
   await press(page, 'Confirm and continue')
-  await look(page, 'confirm-errors')
+  await look(page, 'confirm-act-errors')
   await page.getByLabel('Code').fill(await mailedCode(context, url, 'priya.nair@exampleshire.example'))
   await press(page, 'Confirm and continue')
   await page.getByRole('heading', { name: 'Your new token' }).waitFor()
-  await look(page, 'token')
   await page.goto(`${url}/register/check`)
   const { timeline } = await apiOf(context, url).get<{ timeline: { id: string; words: string }[] }>(
     `/api/transfers/${transferId}`,
