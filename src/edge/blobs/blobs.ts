@@ -7,6 +7,13 @@ export interface Stored {
   sha256: string
 }
 
+/** One blob of a list, and when it was last put. */
+export interface Listed {
+  key: string
+  sizeBytes: number
+  putAt: Date
+}
+
 /**
  * Where bytes are kept under keys such as `parcels/<id>/content/0`. Made by `fileBlobs` and `memoryBlobs`, which pass the
  * same tests. Everything streams; nothing is held whole. The outside failing (disk, network) throws.
@@ -33,8 +40,8 @@ export interface Blobs {
   read(key: string, range?: { start?: number; end?: number }): Promise<Readable>
   /** The size in bytes, or null when there is no such blob. */
   size(key: string): Promise<number | null>
-  /** Every key at or below a folder of keys (all of them for `''`), with sizes, in no particular order. */
-  list(folder: string): AsyncIterable<{ key: string; sizeBytes: number }>
+  /** Every blob at or below a folder of keys (all of them for `''`), in no particular order. */
+  list(folder: string): AsyncIterable<Listed>
   /** Removes one blob. Nothing happens when there is none. */
   remove(key: string): Promise<void>
   /** Removes every blob at or below a folder of keys, but never all there are. Nothing happens when there are none. */

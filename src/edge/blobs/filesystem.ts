@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { limits } from '#core/kit/limits'
 import { ProblemError, type Outcome } from '#core/kit/outcome'
-import { checkKey, checkRange, type Blobs, type Stored } from '#edge/blobs/blobs'
+import { checkKey, checkRange, type Blobs, type Listed, type Stored } from '#edge/blobs/blobs'
 import { measure } from '#edge/blobs/measure'
 
 /**
@@ -14,11 +14,22 @@ import { measure } from '#edge/blobs/measure'
 export async function fileBlobs(folder: string): Promise<Blobs> {
   const root = resolve(folder)
   const kept = join(root, 'kept')
-  const arriving = join(root, 'arriving')
+  const arriving = arrivingIn(root)
   await mkdir(kept, { recursive: true, mode: 0o700 })
   await mkdir(arriving, { recursive: true, mode: 0o700 })
   await syncFolders(kept, dirname(root))
   await removeOld(arriving)
+  return blobsIn(root)
+}
+
+/** Where bytes are while they come in. */
+export const arrivingIn = (folder: string): string => join(folder, 'arriving')
+
+/** The blobs of a folder as it is: nothing is made and nothing removed. */
+export function blobsIn(folder: string): Blobs {
+  const root = resolve(folder)
+  const kept = join(root, 'kept')
+  const arriving = arrivingIn(root)
   const pathOf = (key: string): string => {
     checkKey(key)
     return join(kept, key)
@@ -103,9 +114,10 @@ async function syncFolders(first: string, last: string): Promise<void> {
   }
 }
 
-async function* list(kept: string, path: string): AsyncGenerator<{ key: string; sizeBytes: number }> {
+async function* list(kept: string, path: string): AsyncGenerator<Listed> {
   const found = await unlessMissing(stat(path))
-  if (found?.isFile()) yield { key: relative(kept, path).replaceAll(sep, '/'), sizeBytes: found.size }
+  if (found?.isFile())
+    yield { key: relative(kept, path).replaceAll(sep, '/'), sizeBytes: found.size, putAt: found.mtime }
   const folder = found?.isDirectory() ? await unlessMissing(opendir(path)) : null
   if (folder) for await (const { name } of folder) yield* list(kept, join(path, name))
 }

@@ -14,7 +14,7 @@ export interface FaultyBlobs extends Blobs {
 
 /** Blobs in memory, for tests. */
 export function memoryBlobs(): FaultyBlobs {
-  const kept = new Map<string, Uint8Array>()
+  const kept = new Map<string, { bytes: Uint8Array; putAt: Date }>()
   const faults = new Map<Act, 'before' | 'after'>()
 
   async function attempt<T>(act: Act, key: string, effect: () => Promise<T> | T): Promise<T> {
@@ -36,7 +36,7 @@ export function memoryBlobs(): FaultyBlobs {
         try {
           const bytes = concat(...(await Array.fromAsync(measured.bytes())))
           const outcome = measured.result()
-          if (outcome.ok) kept.set(key, bytes)
+          if (outcome.ok) kept.set(key, { bytes, putAt: new Date() })
           return outcome
         } catch (error) {
           if (error instanceof ProblemError) return { ok: false, problem: error.problem }
@@ -45,15 +45,16 @@ export function memoryBlobs(): FaultyBlobs {
       }),
     read: (key, range = {}) =>
       attempt('read', key, () => {
-        const bytes = kept.get(key)
+        const bytes = kept.get(key)?.bytes
         if (!bytes) throw new Error(`There is no blob ${key}`)
         const { start, end } = checkRange(range, bytes.length)
         return Readable.from(start < end ? [Buffer.from(bytes.subarray(start, end))] : [])
       }),
-    size: (key) => attempt('size', key, () => kept.get(key)?.length ?? null),
+    size: (key) => attempt('size', key, () => kept.get(key)?.bytes.length ?? null),
     async *list(folder) {
       if (folder !== '') checkKey(folder)
-      for (const [key, bytes] of kept) if (folder === '' || isUnder(key, folder)) yield { key, sizeBytes: bytes.length }
+      for (const [key, { bytes, putAt }] of kept)
+        if (folder === '' || isUnder(key, folder)) yield { key, sizeBytes: bytes.length, putAt }
     },
     remove: (key) => attempt('remove', key, () => void kept.delete(key)),
     removeAll: (folder) =>
