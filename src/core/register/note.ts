@@ -42,7 +42,9 @@ export function base64OrNothing(text: string): Bytes | undefined {
   }
 }
 
-const isName = (name: string) => name !== '' && name.isWellFormed() && !/[\p{White_Space}\p{Cc}+]/u.test(name)
+/** Whether a key may have this name. */
+export const isName = (name: string): boolean =>
+  name !== '' && name.isWellFormed() && !/[\p{White_Space}\p{Cc}+]/u.test(name)
 
 /** The key under this name, with its id. @source C2SP signed-note 1.0.0 */
 export function makeVkey(name: string, type: number, publicKey: Bytes): Vkey {
@@ -115,16 +117,26 @@ export function openNote(note: string, known: readonly Vkey[]): Outcome<{ text: 
   if (!parsed.ok) return parsed
   const { text, signatures } = parsed.value
   const signedBy = new Set<Vkey>()
-  for (const { name, keyId, signature } of signatures) {
-    for (const vkey of known.filter((key) => key.name === name && sameBytes(key.id, keyId))) {
-      if (!verifySignature(vkey, text, signature)) return fail('note-signature-wrong', { detail: `Signed as ${name}.` })
+  for (const line of signatures) {
+    for (const vkey of known.filter((key) => isBy(line, key))) {
+      if (!verifySignature(vkey, text, line.signature))
+        return fail('note-signature-wrong', { detail: `Signed as ${line.name}.` })
       signedBy.add(vkey)
     }
   }
   return signedBy.size > 0 ? ok({ text, signedBy: [...signedBy] }) : fail('note-signature-unknown')
 }
 
+/** Whether a signature line says that this key made it. */
+export const isBy = ({ name, keyId }: NoteSignature, vkey: Vkey): boolean =>
+  name === vkey.name && sameBytes(keyId, vkey.id)
+
+/** A signature as a line of a note. */
+export const formatSignature = ({ name, keyId, signature }: NoteSignature): string =>
+  `\u2014 ${name} ${toBase64(concat(keyId, signature))}\n`
+
 /** A note with this text, signed. `text` ends in a newline. */
 export async function signNote(text: string, { vkey, sign }: NoteSigner): Promise<string> {
-  return `${text}\n\u2014 ${vkey.name} ${toBase64(concat(vkey.id, await sign(utf8(text))))}\n`
+  const signature = (await sign(utf8(text))) as Bytes
+  return `${text}\n${formatSignature({ name: vkey.name, keyId: vkey.id, signature })}`
 }

@@ -14,6 +14,8 @@ interface Group {
 export interface TrustPolicy {
   logs: Vkey[]
   witnesses: Map<string, Vkey>
+  /** Where those witnesses answer whose line says so: the submission prefix of C2SP tlog-witness. */
+  urls: Map<string, string>
   groups: Map<string, Group>
   /** The witness or group that must have seen a checkpoint; `none` asks for no witness. */
   quorum: string
@@ -35,15 +37,16 @@ function addLog(policy: TrustPolicy, [key = '', ...url]: string[]): Complaint {
 const isTaken = ({ witnesses, groups }: TrustPolicy, name: string) =>
   name === 'none' || witnesses.has(name) || groups.has(name)
 
-function addWitness(policy: TrustPolicy, [name = '', key = '', ...url]: string[]): Complaint {
+function addWitness(policy: TrustPolicy, [name = '', key = '', url, ...more]: string[]): Complaint {
   const vkey = parseVkey(key)
-  if (!vkey.ok || vkey.value.type !== keyTypes.ed25519Cosignature || url.length > 1) {
+  if (!vkey.ok || vkey.value.type !== keyTypes.ed25519Cosignature || more.length > 0) {
     return 'Write: witness NAME KEY, with a key for cosignatures.'
   }
   if (isTaken(policy, name)) return `The name ${name} is already taken.`
   const same = [...policy.witnesses.values()].some((other) => toHex(other.publicKey) === toHex(vkey.value.publicKey))
   if (same) return 'This key is already listed.'
   policy.witnesses.set(name, vkey.value)
+  if (url !== undefined) policy.urls.set(name, url)
   return undefined
 }
 
@@ -85,7 +88,7 @@ const statements: Record<string, (policy: TrustPolicy, words: string[]) => Compl
  */
 export function parseTrustPolicy(text: string): Outcome<TrustPolicy> {
   if (text.length > limits.trustPolicyBytes) return fail('trust-policy-malformed', { detail: 'The file is too long.' })
-  const policy: TrustPolicy = { logs: [], witnesses: new Map(), groups: new Map(), quorum: '' }
+  const policy: TrustPolicy = { logs: [], witnesses: new Map(), urls: new Map(), groups: new Map(), quorum: '' }
   for (const [i, line] of text.split('\n').entries()) {
     const wrong = (detail: string) => fail('trust-policy-malformed', { detail: `Line ${i + 1}: ${detail}` })
     // oxlint-disable-next-line no-control-regex -- the format forbids control characters
@@ -103,11 +106,22 @@ export function parseTrustPolicy(text: string): Outcome<TrustPolicy> {
 /** The text of the policy that trusts one register and asks for no witness. */
 export const trustPolicyFor = (log: Vkey): string => `log ${formatVkey(log)}\nquorum none\n`
 
-/** Whether the witnesses of these names are enough. */
-export function meetsQuorum(policy: TrustPolicy, witnessed: ReadonlySet<string>): boolean {
-  const has = (name: string): boolean => {
-    const group = policy.groups.get(name)
-    return group ? group.members.filter(has).length >= group.atLeast : witnessed.has(name)
-  }
-  return policy.quorum === 'none' || has(policy.quorum)
+/** Whether the witnesses of these names are enough for the quorum, or for the witness or group named. */
+export function meetsQuorum(policy: TrustPolicy, witnessed: ReadonlySet<string>, name = policy.quorum): boolean {
+  if (name === 'none') return true
+  const group = policy.groups.get(name)
+  if (!group) return witnessed.has(name)
+  return group.members.filter((member) => meetsQuorum(policy, witnessed, member)).length >= group.atLeast
+}
+
+/** What the quorum, or the witness or group named, lacks when only the witnesses of these names signed, in sentences. */
+export function lackingOf(policy: TrustPolicy, witnessed: ReadonlySet<string>, name = policy.quorum): string {
+  const group = policy.groups.get(name)
+  if (!group) return `${name} has not signed.`
+  const without = group.members.filter((member) => !meetsQuorum(policy, witnessed, member))
+  const parts = without.filter((member) => policy.groups.has(member))
+  return [
+    `${name} needs ${group.atLeast} of ${group.members.join(', ')}; without ${without.join(', ')} it has ${group.members.length - without.length}.`,
+    ...parts.map((part) => lackingOf(policy, witnessed, part)),
+  ].join(' ')
 }

@@ -6,8 +6,8 @@ import { base64OrNothing } from '#core/register/note'
 
 const FIRST_LINE = 'c2sp.org/tlog-proof@v1'
 
-/** A tree has at most this many rows above its entries. */
-const HASHES_MAX = 63
+/** A tree has at most this many rows above its entries, so that no proof is longer. */
+export const HASHES_MAX = 63
 
 /** An entry's place in a register, shown by hashes that lead to a signed checkpoint. */
 export interface Proof {

@@ -4,7 +4,7 @@ import { parseCheckpoint } from '#core/register/checkpoint'
 import { leafOf, parseEvidence } from '#core/register/event'
 import { leafHash, verifyInclusion } from '#core/register/merkle'
 import { openNote } from '#core/register/note'
-import { meetsQuorum, type TrustPolicy } from '#core/register/policy'
+import { lackingOf, meetsQuorum, type TrustPolicy } from '#core/register/policy'
 import { parseProof } from '#core/register/proof'
 
 /** What a receipt that verifies proves: this event stood in that register when it had `size` entries. */
@@ -50,7 +50,10 @@ export function verifyReceipt(receipt: string, trusted: TrustPolicy): Outcome<Ve
   if (!signingLogs.some((log) => log.name === origin)) return fail('proof-origin-wrong')
 
   const witnesses = [...trusted.witnesses].filter(([, vkey]) => signedBy.includes(vkey)).map(([name]) => name)
-  if (!meetsQuorum(trusted, new Set(witnesses))) return fail('proof-not-witnessed')
+  const witnessed = new Set(witnesses)
+  if (!meetsQuorum(trusted, witnessed)) {
+    return fail('proof-not-witnessed', { detail: lackingOf(trusted, witnessed) })
+  }
   if (!verifyInclusion(index, size, leaf, root, hashes)) return fail('proof-not-included')
   const { event, at, body } = evidence.value
   return ok({ event, at, body, origin, index, size, witnesses, isUnwitnessed: trusted.quorum === 'none' })

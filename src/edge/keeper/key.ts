@@ -8,26 +8,31 @@ import { keyTypes, makeVkey, type NoteSigner } from '#core/register/note'
  *
  * Keep it outside the data folder and its backups: who has both can sign another past.
  *
- * @param origin - the register's name: its address without scheme and trailing slash
+ * @param name - the register's: its address without scheme and trailing slash; or a witness's
+ * @param type - what the key signs, one of `keyTypes`
  * @returns the signer, or undefined when there is no such file
  * @throws Error when the file is open to others, or holds something else
  */
-export async function readRegisterKey(path: string, origin: string): Promise<NoteSigner | undefined> {
+export async function readRegisterKey(
+  path: string,
+  name: string,
+  type: number = keyTypes.ed25519,
+): Promise<NoteSigner | undefined> {
   const pem = await readKey(path)
   if (pem === undefined) return undefined
   const key = createPrivateKey(pem)
   if (key.asymmetricKeyType !== 'ed25519') throw new Error(`${path} holds no Ed25519 key`)
   const { x } = createPublicKey(key).export({ format: 'jwk' })
-  const vkey = makeVkey(origin, keyTypes.ed25519, new Uint8Array(Buffer.from(x!, 'base64url')))
+  const vkey = makeVkey(name, type, new Uint8Array(Buffer.from(x!, 'base64url')))
   return { vkey, sign: (message) => Promise.resolve(new Uint8Array(sign(null, message, key))) }
 }
 
 /** As `readRegisterKey`, but makes the file when it is not there. */
-export async function readOrMakeRegisterKey(path: string, origin: string): Promise<NoteSigner> {
-  const found = await readRegisterKey(path, origin)
+export async function readOrMakeRegisterKey(path: string, name: string, type?: number): Promise<NoteSigner> {
+  const found = await readRegisterKey(path, name, type)
   if (found) return found
   await makeKey(path)
-  return (await readRegisterKey(path, origin))!
+  return (await readRegisterKey(path, name, type))!
 }
 
 async function readKey(path: string): Promise<string | undefined> {
