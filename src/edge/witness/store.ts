@@ -44,15 +44,16 @@ export const logIdOf = (origin: string): string => createHash('sha256').update(o
  * @returns the witness, or the problem `setting-wrong` or `data-folder-in-use`
  */
 export async function openWitness(folder: string, name: string | undefined, logs: Vkey[]): Promise<Outcome<Witness>> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const opened = await witnessSigner(folder, name)
+  if (!opened.ok) return opened
+  const signer = opened.value
   const lock = await lockFolder(folder)
   if (!lock) return fail('data-folder-in-use')
-  const opened = await openOwn(folder, name, logs)
-  if (!opened.ok) {
+  const isOwn = await checkOwn(folder, logs, signer.vkey)
+  if (!isOwn.ok) {
     await lock.close()
-    return opened
+    return isOwn
   }
-  const signer = opened.value
   let turn: Promise<unknown> = Promise.resolve()
   const add = async (request: string): Promise<Answer> => {
     const submission = openSubmission(request, logs)
@@ -92,8 +93,13 @@ async function lockFolder(folder: string): Promise<FileHandle | undefined> {
   return undefined
 }
 
-/** The name and key of the folder, made when new, once all that was signed of these registers is seen to be its own. */
-async function openOwn(folder: string, name: string | undefined, logs: Vkey[]): Promise<Outcome<NoteSigner>> {
+/**
+ * The name and key of a witness's folder, made when they are new; also beside a witness that runs.
+ *
+ * @returns the signer, or the problem `setting-wrong`
+ */
+export async function witnessSigner(folder: string, name: string | undefined): Promise<Outcome<NoteSigner>> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   const wrong = (detail: string) => fail('setting-wrong', { detail })
   const own = tileFolder(folder)
   const bytes = await own.read('name')
@@ -103,14 +109,19 @@ async function openOwn(folder: string, name: string | undefined, logs: Vkey[]): 
   const called = known ?? name ?? ''
   if (!isName(called)) return wrong('Give the witness a name without spaces, such as --name witness.example/register.')
   await own.write('name', utf8(called))
-  const signer = await readOrMakeRegisterKey(join(folder, 'key.pem'), called, keyTypes.ed25519Cosignature)
+  return ok(await readOrMakeRegisterKey(join(folder, 'key.pem'), called, keyTypes.ed25519Cosignature))
+}
+
+/** Whether all that the folder holds of these registers was signed with its key; or the problem `setting-wrong`. */
+async function checkOwn(folder: string, logs: Vkey[], vkey: Vkey): Promise<Outcome<void>> {
   for (const { name: origin } of logs) {
-    const latest = await readLatest(folder, origin, signer.vkey)
-    if (!latest.ok) {
-      return wrong(`What ${folder} holds of ${origin} was not signed by this witness: begin again in a new folder.`)
+    if (!(await readLatest(folder, origin, vkey)).ok) {
+      return fail('setting-wrong', {
+        detail: `What ${folder} holds of ${origin} was not signed by this witness: begin again in a new folder.`,
+      })
     }
   }
-  return ok(signer)
+  return ok()
 }
 
 /** The newest checkpoint of a register that this witness cosigned, if any; or a problem when the file is not its own. */
