@@ -4,6 +4,12 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { Config } from '#edge/house'
 import { networkList } from '#edge/web/rates'
 
+/** The file whose being there makes a data folder a demonstration's for ever, and what it says. */
+export const demonstrationMarker = {
+  name: 'DEMONSTRATION',
+  words: 'Invented people; nothing is really sent. This folder can never hold real information.\n',
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /** What the command line may set; everything else comes from the environment. */

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { demonstrationMarker } from '#config'
 import { fail, ok, orThrow, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
 import { loadRulebook } from '#core/policy/rulebook'
 import { stack } from '#core/policy/stack'
 import { loadVocabulary } from '#core/policy/vocabulary'
+import { checkDatabaseRestored, checkRestored } from '#edge/backup/unfinished'
 import { namesIn } from '#edge/folder'
 import { fileBlobs } from '#edge/blobs/filesystem'
 import type { Config, House } from '#edge/house'
@@ -64,9 +66,9 @@ export async function loadPolicy(folder = join(root, 'rulebooks'), names = ['cou
  * folder never becomes one.
  */
 async function checkMarker(config: Config): Promise<Outcome<undefined>> {
-  const marker = join(config.dataFolder, 'DEMONSTRATION')
+  const marker = join(config.dataFolder, demonstrationMarker.name)
   const names = await namesIn(config.dataFolder)
-  const isDemonstration = names.includes('DEMONSTRATION')
+  const isDemonstration = names.includes(demonstrationMarker.name)
   if (isDemonstration !== config.demonstration && names.length > 0) {
     return fail('setting-wrong', {
       detail: isDemonstration
@@ -75,8 +77,7 @@ async function checkMarker(config: Config): Promise<Outcome<undefined>> {
     })
   }
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
-  if (config.demonstration)
-    await writeFile(marker, 'Invented people; nothing is really sent. This folder can never hold real information.\n')
+  if (config.demonstration) await writeFile(marker, demonstrationMarker.words)
   return ok()
 }
 
@@ -111,14 +112,16 @@ export interface Running {
  * @returns the running Safehand, or the problem that keeps it from starting
  */
 export async function startSafehand(config: Config, now: () => Date = () => new Date()): Promise<Outcome<Running>> {
-  const marked = await checkMarker(config)
+  const restored = await checkRestored(config.dataFolder)
+  const marked = restored.ok ? await checkMarker(config) : restored
   if (!marked.ok) return marked
   const loaded = await loadPolicy()
   if (!loaded.ok) return loaded
   const opened = await openStore(config)
   if (!opened.ok) return opened
   const { store, lost, stop: stopDatabase } = opened.value
-  const migrated = await migrate(store.db)
+  const whole = await checkDatabaseRestored(store.db)
+  const migrated = whole.ok ? await migrate(store.db) : whole
   const register = migrated.ok ? await openRegister(store.db, config) : migrated
   if (!register.ok) {
     await store.close()

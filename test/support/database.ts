@@ -48,9 +48,18 @@ interface Cleaned {
  * Uses the server of the run; a file that is run by hand starts one and stops it.
  */
 export async function freshDatabase(t: Cleaned): Promise<{ db: Db; url: string; store: Store }> {
+  return aDatabase(t, makeTemplate)
+}
+
+/** As `freshDatabase`, but with nothing in it. */
+export async function emptyDatabase(t: Cleaned): Promise<{ db: Db; url: string; store: Store }> {
+  return aDatabase(t, () => Promise.resolve('template0'))
+}
+
+async function aDatabase(t: Cleaned, templateOf: (maintenance: string) => Promise<string>) {
   const own = process.env[environmentName] ? null : await startTestServer()
   const maintenance = process.env[environmentName]!
-  const template = await makeTemplate(maintenance)
+  const template = await templateOf(maintenance)
   const name = `test_${randomBytes(8).toString('hex')}`
   await asking(maintenance, (client) => client.query(`create database ${name} template ${template}`))
   const store = openDatabase({ url: urlOf(maintenance, name) })

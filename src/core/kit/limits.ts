@@ -103,6 +103,7 @@ export const limits = {
   trustPolicyBytes: 256 * 1024,
   registerRoundEvents: 1_024,
   fsckFindings: 100,
+  disposalLateMs: 24 * 60 * 60 * 1000,
   witnesses: 32,
   witnessRequestBytes: 72 * 1024,
   witnessRequestMs: 10_000,
@@ -124,6 +125,13 @@ export const limits = {
 
   // Blobs
   blobArrivingMs: 24 * 60 * 60 * 1000,
+  blobsCheckedAtOnce: 200,
+
+  // Backups
+  copyAheadBytes: 1024 * 1024,
+  backupPieceBytes: 4 * 1024 * 1024,
+  backupBlobsAtOnce: 200,
+  backupContentsBytes: 1024 * 1024,
 
   // Mail
   mailListMax: 200,

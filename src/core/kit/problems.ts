@@ -605,6 +605,44 @@ export const problems = {
     next: 'Start with the key file that belongs to this database.',
   },
 
+  'keeper-restored': {
+    status: 503,
+    title: 'The register will not be signed: the database was restored from a backup',
+    next: 'Run safehand keeper adopt, which takes in what was published after the backup.',
+  },
+
+  // Backup and restore
+  'backup-malformed': {
+    status: 422,
+    title: 'This is not a backup that this version can read',
+    next: 'Check that it is the right file, whole, and not made by a newer Safehand.',
+  },
+  'backup-incomplete': {
+    status: 422,
+    title: 'The backup was made, but bytes of parcels are missing from the store',
+    next: 'Keep it. Run safehand fsck to see which parcels cannot be opened any more, and ask for them to be sent again.',
+  },
+  'identity-malformed': {
+    status: 422,
+    title: 'This is not a file with one age identity',
+    next: 'Name the file that age-keygen made: one line in it begins with AGE-SECRET-KEY-.',
+  },
+  'database-not-empty': {
+    status: 409,
+    title: 'The database to restore into is not empty',
+    next: 'Make a new, empty database and name it in DATABASE_URL.',
+  },
+  'restore-unfinished': {
+    status: 503,
+    title: 'A restore has not come to its end here',
+    next: 'Run safehand restore again, into the same folder and, if you use your own database, into a new and empty one.',
+  },
+  'blob-differs': {
+    status: 422,
+    title: 'The bytes of a parcel are not what the backup’s own list says',
+    next: 'Restore from another backup.',
+  },
+
   // Rulebooks
   'rulebook-unreadable': {
     status: 422,

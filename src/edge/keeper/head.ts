@@ -31,14 +31,27 @@ export async function readHead(db: Db, signer: NoteSigner): Promise<Outcome<Head
   return ok(head)
 }
 
+/** Whether the database was restored from a backup and nothing published later was taken in yet. */
+export const isRestored = async (db: Db | Tx): Promise<boolean> =>
+  (await db.selectFrom('registerRestored').select('at').executeTakeFirst()) !== undefined
+
 /** The head row, locked: two sequencers that sign different roots would fork the register. */
 export const lockHead = (tx: Tx): Promise<Head> =>
   tx.selectFrom('registerHead').selectAll().forUpdate().executeTakeFirstOrThrow()
 
-/** The newest checkpoint whose tiles are all published, as it is served at `/checkpoint`; undefined before the first. */
+/**
+ * The newest checkpoint whose tiles are all published, with what witnesses have signed of it, as it is served at
+ * `/checkpoint`; undefined before the first.
+ */
 export async function latestCheckpoint(db: Db): Promise<string | undefined> {
-  const head = await db.selectFrom('registerHead').select('published').executeTakeFirst()
-  return head?.published ?? undefined
+  const rows = await db
+    .selectFrom('registerHead')
+    .leftJoin('registerCosigned', 'registerCosigned.checkpoint', 'registerHead.published')
+    .select(['published', 'line'])
+    .orderBy('witness')
+    .execute()
+  const published = rows[0]?.published
+  return published == null ? undefined : published + rows.map(({ line }) => line ?? '').join('')
 }
 
 /** Chosen once at random: whoever keeps the register holds this lock for a round. */

@@ -1,6 +1,6 @@
-import { ok, type Outcome, type Problem } from '#core/kit/outcome'
+import { fail, ok, type Outcome, type Problem } from '#core/kit/outcome'
 import { formatVkey, type NoteSigner } from '#core/register/note'
-import { asOnlyKeeper, readHead } from '#edge/keeper/head'
+import { asOnlyKeeper, isRestored, readHead } from '#edge/keeper/head'
 import { publish } from '#edge/keeper/publish'
 import { sequence } from '#edge/keeper/sequence'
 import type { Tiles } from '#edge/keeper/tiles'
@@ -35,11 +35,12 @@ export interface Keeper {
 /**
  * Signs and publishes all that is recorded.
  *
- * @returns nothing, also when another keeper is at work; or the problem `keeper-behind`, `keeper-differs` or
- *   `keeper-elsewhere`, and then nothing was signed
+ * @returns nothing, also when another keeper is at work; or the problem `keeper-restored`, `keeper-behind`,
+ *   `keeper-differs` or `keeper-elsewhere`, and then nothing was signed
  */
 export function keepOnce({ db, tiles, signer }: Pick<KeeperParts, 'db' | 'tiles' | 'signer'>): Promise<Outcome<void>> {
   return asOnlyKeeper<Outcome<void>>(db, ok(), async (connection) => {
+    if (await isRestored(connection)) return fail('keeper-restored')
     for (;;) {
       const head = await readHead(connection, signer)
       if (!head.ok) return head

@@ -33,7 +33,23 @@ export interface RegisterHeadTable {
   published: string | null
 }
 
+/** A row while the database is one that was restored: nothing is signed until `keeper adopt` has taken it away. */
+export interface RegisterRestoredTable {
+  onlyRow: Generated<boolean>
+  at: Generated<Date>
+}
+
+/** What witnesses signed: a line of each under the note of that size. Only the newest are kept. */
+export interface RegisterCosignedTable {
+  size: number
+  witness: string
+  checkpoint: string
+  line: string
+}
+
 export interface RegisterTables {
+  registerCosigned: RegisterCosignedTable
   registerEvents: RegisterEventsTable
   registerHead: RegisterHeadTable
+  registerRestored: RegisterRestoredTable
 }

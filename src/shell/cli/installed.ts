@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, ok, orThrow, type Outcome } from '#core/kit/outcome'
-import { readConfig } from '#config'
+import { demonstrationMarker, readConfig } from '#config'
+import { checkDatabaseRestored, checkRestored } from '#edge/backup/unfinished'
 import type { Config } from '#edge/house'
 import { openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
@@ -18,7 +19,7 @@ export function installedConfig({ values, io }: Pick<Call, 'values' | 'io'>): Ou
   const config = readConfig({ data, demonstration: values.demonstration === true }, io.env)
   if (!config.ok) return config
   const { dataFolder, databaseUrl } = config.value
-  if (existsSync(join(dataFolder, 'DEMONSTRATION')))
+  if (existsSync(join(dataFolder, demonstrationMarker.name)))
     return readConfig({ data: dataFolder, demonstration: true }, io.env)
   if (databaseUrl !== undefined || existsSync(join(dataFolder, 'postgres'))) return config
   return fail('setting-wrong', {
@@ -32,8 +33,10 @@ export async function withInstalled<T>(
   work: (store: Store, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = orThrow(installedConfig(call))
+  orThrow(await checkRestored(config.dataFolder))
   const { store, close } = orThrow(await openInstalled(config))
   try {
+    orThrow(await checkDatabaseRestored(store.db))
     return await work(store, config)
   } finally {
     await close()

@@ -2,6 +2,8 @@ import type { Kysely } from 'kysely'
 import * as mail from '#edge/store/migrations/0003-mail'
 import * as register from '#edge/store/migrations/0010-register'
 import * as work from '#edge/store/migrations/0020-work'
+import * as restore from '#edge/store/migrations/0040-restore'
+import * as witnesses from '#edge/store/migrations/0050-witnesses'
 import * as defence from '#edge/store/migrations/0060-defence'
 
 /** One step of the database's shape. Names are numbered, and a released one never changes. */
@@ -15,5 +17,7 @@ export const migrations: readonly Migration[] = [
   { name: '0003-mail', up: mail.up },
   { name: '0010-register', up: register.up },
   { name: '0020-work', up: work.up },
+  { name: '0040-restore', up: restore.up },
+  { name: '0050-witnesses', up: witnesses.up },
   { name: '0060-defence', up: defence.up },
 ]
