@@ -128,6 +128,7 @@ export async function aHouse(
   const { db } = await freshDatabase(t)
   const folder = await mkdtemp(join(tmpdir(), 'safehand-house-'))
   let offset = 0
+  const now = () => new Date(Date.now() + offset)
   const config: House['config'] = {
     dataFolder: join(folder, 'data'),
     keysFolder: join(folder, 'keys'),
@@ -145,12 +146,12 @@ export async function aHouse(
   const house = {
     config,
     db,
-    blobs: memoryBlobs(),
+    blobs: memoryBlobs(now),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
     ratesKey: await ratesKeyOf(register.signer),
     ...orThrow(await loadPolicy()),
-    now: () => new Date(Date.now() + offset),
+    now,
   }
   await seedDemonstration(house)
   const app = await buildApp(house, allRoutes(house.policy), {

@@ -13,7 +13,7 @@ export interface FaultyBlobs extends Blobs {
 }
 
 /** Blobs in memory, for tests. */
-export function memoryBlobs(): FaultyBlobs {
+export function memoryBlobs(now: () => Date = () => new Date()): FaultyBlobs {
   const kept = new Map<string, { bytes: Uint8Array; putAt: Date }>()
   const faults = new Map<Act, 'before' | 'after'>()
 
@@ -36,7 +36,7 @@ export function memoryBlobs(): FaultyBlobs {
         try {
           const bytes = concat(...(await Array.fromAsync(measured.bytes())))
           const outcome = measured.result()
-          if (outcome.ok) kept.set(key, { bytes, putAt: new Date() })
+          if (outcome.ok) kept.set(key, { bytes, putAt: now() })
           return outcome
         } catch (error) {
           if (error instanceof ProblemError) return { ok: false, problem: error.problem }

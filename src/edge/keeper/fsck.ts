@@ -19,13 +19,14 @@ import {
 } from '#core/register/tile'
 import { openCheckpoint, type Head } from '#edge/keeper/head'
 import { evidenceOf } from '#edge/keeper/receipt'
+import { transferOf } from '#edge/keeper/record'
 import type { RegisterEventsTable } from '#edge/keeper/tables'
 import { CHECKPOINT_PATH, type Tiles } from '#edge/keeper/tiles'
 import type { Db } from '#edge/store/database'
 
 /** One thing that is wrong. `seq` is the event's place, where it is about one. */
 export interface Finding {
-  where: 'database' | 'published'
+  where: 'database' | 'published' | 'blobs' | 'keys' | 'files'
   what: string
   seq?: number
 }
@@ -44,8 +45,18 @@ export interface RegisterCheck {
   findings: Finding[]
 }
 
-type EventRow = Pick<RegisterEventsTable, 'name' | 'at' | 'handle' | 'salt' | 'body' | 'leaf' | 'seq'>
-type Note = (where: Finding['where'], what: string, seq?: number) => void
+type EventRow = Pick<RegisterEventsTable, 'name' | 'at' | 'handle' | 'salt' | 'body' | 'leaf' | 'seq' | 'transferId'>
+/** Takes a finding down. */
+export type Note = (where: Finding['where'], what: string, seq?: number) => void
+
+/** Takes findings down into a check, and which event is the first wrong one. */
+export const noteIn =
+  (check: { findings: Finding[]; firstWrong?: number }): Note =>
+  (where, what, seq) => {
+    if (seq !== undefined && seq < (check.firstWrong ?? Infinity)) check.firstWrong = seq
+    if (check.findings.length < limits.fsckFindings)
+      check.findings.push({ where, what, ...(seq !== undefined && { seq }) })
+  }
 
 /**
  * Checks the whole register both ways: each event against its leaf, leaves against published entries and tiles, the
@@ -55,11 +66,7 @@ type Note = (where: Finding['where'], what: string, seq?: number) => void
  */
 export async function fsckRegister(db: Db, tiles: Tiles, vkey: Vkey): Promise<RegisterCheck> {
   const check: RegisterCheck = { size: 0, published: 0, waiting: 0, findings: [] }
-  const note: Note = (where, what, seq) => {
-    if (seq !== undefined && seq < (check.firstWrong ?? Infinity)) check.firstWrong = seq
-    if (check.findings.length < limits.fsckFindings)
-      check.findings.push({ where, what, ...(seq !== undefined && { seq }) })
-  }
+  const note = noteIn(check)
   // The published state first: in a sound register the database is never behind what was published before it was read.
   const published = await readPublished(tiles, vkey, note)
   const head = await db.selectFrom('registerHead').selectAll().executeTakeFirst()
@@ -88,7 +95,7 @@ async function checkEvents(db: Db, from: Edge, size: number, note: Note, tiles?:
     const end = Math.min(size, first + limits.registerRoundEvents)
     const rows = await db
       .selectFrom('registerEvents')
-      .select(['name', 'at', 'handle', 'salt', 'body', 'leaf', 'seq'])
+      .select(['name', 'at', 'handle', 'salt', 'body', 'leaf', 'seq', 'transferId'])
       .where('seq', '>=', first)
       .where('seq', '<', end)
       .orderBy('seq')
@@ -132,9 +139,12 @@ function checkEvent(row: EventRow | undefined, published: Uint8Array | undefined
 }
 
 /** Whether an event's columns are what its leaf commits to; of an erased event only what the leaf itself shows. */
-function fitsLeaf({ name, handle, at, salt, body, leaf }: EventRow): boolean {
+function fitsLeaf({ name, handle, at, salt, body, leaf, transferId }: EventRow): boolean {
   try {
-    if (salt && body !== null) return sameBytes(leafOf(evidenceOf(name, handle, at, salt, body)), leaf)
+    if (salt && body !== null) {
+      const evidence = evidenceOf(name, handle, at, salt, body)
+      return sameBytes(leafOf(evidence), leaf) && transferOf(evidence.body) === transferId
+    }
     const shown = JSON.parse(fromUtf8(leaf)) as Record<string, unknown>
     return shown.event === name && shown.handle === handle && shown.at === at.toISOString()
   } catch {
@@ -182,7 +192,7 @@ async function checkWaiting(db: Db, size: number, note: Note): Promise<number> {
   for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
     const rows = await db
       .selectFrom('registerEvents')
-      .select(['id', 'name', 'at', 'handle', 'salt', 'body', 'leaf', 'seq'])
+      .select(['id', 'name', 'at', 'handle', 'salt', 'body', 'leaf', 'seq', 'transferId'])
       .where('seq', 'is', null)
       .where('id', '>', after)
       .orderBy('id')

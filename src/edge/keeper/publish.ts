@@ -57,7 +57,7 @@ async function publishedEdge(tiles: Tiles, vkey: Vkey): Promise<Outcome<Edge>> {
 }
 
 /** Writes bundles and full tiles from the edge's size to `size`; undefined when an event is missing in between. */
-async function publishEvents(db: Db, tiles: Tiles, from: Edge, size: number): Promise<Edge | undefined> {
+export async function publishEvents(db: Db, tiles: Tiles, from: Edge, size: number): Promise<Edge | undefined> {
   let edge = from
   while (edge.size < size) {
     // From the beginning of the bundle that the edge is in: a bundle is written whole.

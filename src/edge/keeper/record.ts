@@ -7,6 +7,10 @@ import { leafOf, SALT_BYTES } from '#core/register/event'
 import type { EventName } from '#edge/keeper/event-names'
 import type { Tx } from '#edge/store/database'
 
+/** The transfer that an event's body names. */
+export const transferOf = (body: Json): string | null =>
+  typeof body === 'object' && body !== null && 'transfer' in body ? ((body.transfer as string | null) ?? null) : null
+
 /**
  * Records that something happened: the one way into the register.
  *
@@ -14,7 +18,7 @@ import type { Tx } from '#edge/store/database'
  * register publishes only a commitment to it. One event per recipient, so that no receipt tells of another.
  *
  * @param body - whole numbers only, at most `eventBodyBytes` as JSON
- * @param about - the transfer whose timeline shows it; the instant, if not now
+ * @param about - the transfer whose timeline shows it, which the body names too; the instant, if not now
  * @returns the event's id, with which a receipt is asked for
  */
 export async function recordEvent(
@@ -27,6 +31,8 @@ export async function recordEvent(
   const evidence = { event: name, at: at.toISOString(), handle: randomBytes(16).toString('hex'), body }
   const salt = new Uint8Array(randomBytes(SALT_BYTES))
   const text = canonicalJson(body)
+  // What is signed says it too: an event that was moved to another transfer is found.
+  assert(transferOf(body) === (about.transferId ?? null), `the event ${name} says which transfer it is about`)
   assert(utf8(text).length <= limits.eventBodyBytes, `the event ${name} says too much`)
   const leaf = leafOf({ ...evidence, salt })
   const row = {

@@ -164,7 +164,7 @@ const recordProblem = action({
       await recordEvent(
         tx,
         'problem-recorded',
-        { problem: incident.id, by: visit.actor.id },
+        { problem: incident.id, by: visit.actor.id, transfer: incident.transferId },
         incident.transferId ? { transferId: incident.transferId } : {},
       )
       return ok({})

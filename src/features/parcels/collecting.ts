@@ -247,7 +247,9 @@ export interface Opened {
 export async function confirmOpened(visit: Visit, opened: Opened): Promise<Outcome<unknown>> {
   const { house, now } = visit
   return inTransaction(house.db, async (tx) => {
-    await lockRecipient(tx, visit.recipient.recipientId)
+    const opener = await lockRecipient(tx, visit.recipient.recipientId)
+    // One after the other: of two who open at once the second sees the first, and nothing is opened that is being recalled.
+    if (opener) await lockTransfer(tx, opener.transferId)
     const live = await collectable(tx, visit.recipient.recipientId)
     if (!live.ok) return live
     const { recipient, transfer, parcel, lock } = live.value

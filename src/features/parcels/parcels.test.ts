@@ -4,14 +4,13 @@ import { sql } from 'kysely'
 import { fromBase64, fromUtf8, toBase64 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
-import { flowOf, wholeOf } from '#core/seal/flow'
-import { openLock, type OpenedLock } from '#core/seal/locks'
-import { openParcel } from '#core/seal/open'
-import { receiptKey } from '#core/seal/receipt-key'
+import { wholeOf } from '#core/seal/flow'
+import { openLock } from '#core/seal/locks'
 import { parseTrustPolicy } from '#core/register/policy'
 import { verifyReceipt } from '#core/register/verify'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { nodeTools } from '#edge/seal/node-tools'
+import { acknowledge, admit, bytesOf, collectingKey, openAll, type Shown } from '#test/collecting'
 import { aHouse, day, type Browser } from '#test/house'
 import {
   aFile,
@@ -40,70 +39,15 @@ const stranger = await browser()
 const anyId = '0192f0c1-2222-7333-8444-555566667777'
 
 /** A browser that has proved the sergeant's mailbox for his parcel. */
-async function anAdmittedRecipient(parcel: SealedForTest, email = sergeant.email): Promise<Browser> {
-  const recipient = await browser()
-  const at = `/api/collect/${parcel.recipients[0]}`
-  await recipient.post(`${at}/code`, { token: await newestToken(priya, email) })
-  await recipient.post(`${at}/prove`, { code: await newestCode(priya, email) })
-  return recipient
-}
+const anAdmittedRecipient = async (parcel: SealedForTest, email = sergeant.email) =>
+  admit(await browser(), priya, parcel, email)
 
-const key = receiptKey(nodeTools.randomBytes(32))
-const acknowledge = (recipient: Browser, parcel: SealedForTest) =>
-  recipient.post(`/api/collect/${parcel.recipients[0]}/acknowledge`, {
-    purpose: 'yes',
-    limits: 'yes',
-    handling: 'yes',
-    key: toBase64(key.publicKey),
-  })
+const key = collectingKey
 
-const bytesOf = async (recipient: Browser, url: string, headers = {}) =>
-  new Uint8Array((await recipient.call('GET', url, undefined, headers)).rawPayload)
-
-interface Shown {
-  parcel: {
-    parcelId: string
-    lockId: string
-    sealedLockIds: string[]
-    purpose: string
-    limits: string
-    handling: string
-    checkpoint: string
-  }
-}
-
-/** Opens a parcel as the recipient's client does, and gives what is inside. */
-async function open(recipient: Browser, parcel: SealedForTest, phrase = parcel.phrases.get(parcel.recipients[0]!)!) {
-  const at = `/api/collect/${parcel.recipients[0]}`
-  const { parcel: shown } = await recipient.get<Shown>(at)
-  const lock: OpenedLock = orThrow(await openLock(await bytesOf(recipient, `${at}/lock`), { phrase }, shown, nodeTools))
-  const manifestAge = await bytesOf(recipient, `${at}/manifest`)
-  const opened = orThrow(
-    await openParcel({
-      lock,
-      manifestAge,
-      fetchContent: async (start, end) =>
-        flowOf(await bytesOf(recipient, `${at}/content`, { range: `bytes=${start}-${end - 1}` })),
-      tools: nodeTools,
-    }),
-  )
-  const files = new Map<string, string>()
-  for await (const entry of opened.entries()) files.set(entry.path, fromUtf8(await wholeOf(entry.bytes)))
-  const { purpose, limits: limitsOfUse, handling } = shown
-  const receipt = orThrow(
-    await opened.receipt({
-      acknowledged: { purpose, limits: limitsOfUse, handling },
-      checkpoint: shown.checkpoint,
-      lockIds: shown.sealedLockIds,
-      sign: key.sign,
-    }),
-  )
-  const said = {
-    statement: receipt.statement,
-    receiptSignature: receipt.receiptSignature,
-    collectingSignature: receipt.recipientSignature,
-  }
-  return { files, said }
+/** Opens a parcel, and gives its files as text. */
+async function open(recipient: Browser, parcel: SealedForTest) {
+  const { files, said } = await openAll(recipient, parcel)
+  return { files: new Map([...files].map(([path, bytes]) => [path, fromUtf8(bytes)])), said }
 }
 
 test('a parcel goes from the sender to the recipient, and both hold a proof that checks offline', async () => {

@@ -259,3 +259,132 @@ export const daysKept = async (db: Db): Promise<string[]> =>
 
 export const noteDayDestroyed = (db: Db, day: string, now: Date) =>
   db.updateTable('keyring').set({ destroyedAt: now }).where('day', '=', day).where('destroyedAt', 'is', null).execute()
+
+/** An event as the database has it; `body` is null once erased. */
+export interface Told {
+  id: string
+  name: string
+  at: Date
+  seq: number | null
+  body: Record<string, unknown> | null
+}
+
+/** A transfer, what belongs to it, and the events about it in their order. */
+export interface Held {
+  transfer: Selectable<Tables['transfers']>
+  recipients: Selectable<Tables['recipients']>[]
+  parcels: HeldParcel[]
+  locks: Selectable<Tables['locks']>[]
+  events: Told[]
+}
+
+export type HeldParcel = ParcelRow & {
+  parts: { n: number; sizeBytes: number; sha256: string }[]
+  /** Of the device that signed it. */
+  signingKey: Uint8Array | null
+}
+
+/** Ids of transfers in their order, after one of them. */
+export const transferIdsAfter = async (db: Db, after: string): Promise<string[]> =>
+  (
+    await db
+      .selectFrom('transfers')
+      .where('id', '>', after)
+      .select('id')
+      .orderBy('id')
+      .limit(limits.registerRoundEvents)
+      .execute()
+  ).map(({ id }) => id)
+
+/** A transfer with all that belongs to it and all events about it, as they were at one instant. */
+export const heldOf = (db: Db, transferId: string): Promise<Held | undefined> =>
+  db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (tx) => {
+      const transfer = await tx.selectFrom('transfers').where('id', '=', transferId).selectAll().executeTakeFirst()
+      if (!transfer) return undefined
+      const of = <T extends 'recipients' | 'parcels'>(table: T) =>
+        tx
+          .selectFrom(table as 'parcels')
+          .where('transferId', '=', transferId)
+          .selectAll()
+          .execute()
+      const recipients = (await of('recipients')) as unknown as Held['recipients']
+      const parcels = []
+      for (const parcel of await of('parcels')) {
+        const device = parcel.deviceId ? await signingKeyOf(tx, parcel) : undefined
+        parcels.push({ ...parcel, parts: await partsOf(tx, parcel.id), signingKey: device?.signingKey ?? null })
+      }
+      const ids = parcels.map(({ id }) => id)
+      const locks =
+        ids.length > 0 ? await tx.selectFrom('locks').where('parcelId', 'in', ids).selectAll().execute() : []
+      const events = await tx
+        .selectFrom('registerEvents')
+        .where('transferId', '=', transferId)
+        .select(['id', 'name', 'at', 'seq', 'body'])
+        .orderBy(sql`seq nulls last, id`)
+        .execute()
+      return { transfer, recipients, parcels, locks, events: events.map((row) => ({ ...row, body: bodyOf(row.body) })) }
+    })
+
+/** What an event says; nothing, where its text is none of ours: that it was altered, the check of the register says. */
+function bodyOf(text: string | null): Record<string, unknown> | null {
+  if (text === null) return null
+  try {
+    return { ...(JSON.parse(text) as Record<string, unknown>) }
+  } catch {
+    return {}
+  }
+}
+
+/** Events that are about a transfer that is not there, the first ones. */
+export const eventsOfNothing = (db: Db) =>
+  db
+    .selectFrom('registerEvents')
+    .where('transferId', 'is not', null)
+    .where((eb) => {
+      const transfer = eb.selectFrom('transfers').whereRef('transfers.id', '=', 'registerEvents.transferId')
+      return eb.not(eb.exists(transfer.select('id')))
+    })
+    .where('body', 'is not', null)
+    .select(['seq', 'name'])
+    .orderBy('seq')
+    .limit(limits.fsckFindings)
+    .execute()
+
+/** What the database knows of these parcels, for the bytes that are there. */
+export const parcelsOfIds = (db: Db, ids: string[]) =>
+  db.selectFrom('parcels').where('id', 'in', ids).select(['id', 'state', 'destroyedAt', 'manifestSha256']).execute()
+
+export const keyringDays = (db: Db) => db.selectFrom('keyring').selectAll().orderBy('day').execute()
+
+/** When the last parcel of a day ended; null while one can still be opened, undefined without any. */
+export const dayEnded = async (db: Db, day: string): Promise<Date | null | undefined> => {
+  const begun = new Date(`${day}T00:00:00Z`)
+  const rows = await db
+    .selectFrom('parcels')
+    .where('createdAt', '>=', begun)
+    .where('createdAt', '<', new Date(begun.valueOf() + 86_400_000))
+    .select(['state', 'locksDestroyedAt', 'destroyedAt', 'createdAt'])
+    .execute()
+  if (rows.length === 0) return undefined
+  if (rows.some(({ state }) => state === 'sealing' || state === 'sealed')) return null
+  return new Date(Math.max(...rows.map((row) => (row.destroyedAt ?? row.locksDestroyedAt ?? row.createdAt).valueOf())))
+}
+
+/** Whether a day's parcels have an automatic lock that opens. */
+export const hasAutomaticLocks = async (db: Db, day: string): Promise<boolean> => {
+  const begun = new Date(`${day}T00:00:00Z`)
+  const row = await db
+    .selectFrom('locks')
+    .innerJoin('parcels', 'parcels.id', 'locks.parcelId')
+    .where('locks.kind', '=', 'automatic')
+    .where('locks.destroyedAt', 'is', null)
+    .where('parcels.createdAt', '>=', begun)
+    .where('parcels.createdAt', '<', new Date(begun.valueOf() + 86_400_000))
+    .select('locks.id')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}

@@ -108,7 +108,7 @@ const saveRecord = action({
       await recordEvent(
         tx,
         'sharing-recorded',
-        { transfer: transfer.id, record: id, method },
+        { transfer: transfer.id, record: id, method, happenedAt: happenedAt.toISOString() },
         { transferId: transfer.id, at: visit.now },
       )
       return ok()

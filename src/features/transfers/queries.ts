@@ -79,7 +79,7 @@ export const insertRecipient = (tx: Tx, row: Insertable<Tables['recipients']>) =
     .insertInto('recipients')
     .values(row)
     .onConflict((conflict) => conflict.doNothing())
-    .returning('id')
+    .returning(['id', 'fullName', 'email'])
     .executeTakeFirst()
 
 export const updateRecipient = (tx: Tx, id: string, set: Updateable<Tables['recipients']>) =>

@@ -44,6 +44,20 @@ const searchWho = raw({
   },
 })
 
+/** Records who a recipient is: what is proved later of their id is proved of them. */
+const recordAdded = (
+  tx: Tx,
+  visit: Visit,
+  transfer: TransferRow,
+  added: { id: string; fullName: string; email: string },
+) =>
+  recordEvent(
+    tx,
+    'recipient-added',
+    { transfer: transfer.id, recipient: added.id, name: added.fullName, email: added.email },
+    { transferId: transfer.id, at: visit.now },
+  )
+
 /** Adds someone from the directory as a recipient. */
 async function addFromDirectory(
   tx: Tx,
@@ -71,8 +85,7 @@ async function addFromDirectory(
     createdAt: visit.now,
   })
   if (!added) return fail('recipient-twice')
-  const about = { transferId: transfer.id, at: visit.now }
-  await recordEvent(tx, 'recipient-added', { transfer: transfer.id, recipient: added.id }, about)
+  await recordAdded(tx, visit, transfer, added)
   const recipientKind = !found.organisationId
     ? 'individual'
     : person?.isOwn || team?.isOwn
@@ -156,12 +169,7 @@ const someone = action({
             createdAt: visit.now,
           })
           if (!added) return fail('recipient-twice')
-          await recordEvent(
-            tx,
-            'recipient-added',
-            { transfer: transfer.id, recipient: added.id },
-            { transferId: transfer.id, at: visit.now },
-          )
+          await recordAdded(tx, visit, transfer, added)
           const isChange = transfer.recipientKind !== 'individual'
           if (!isSent(transfer))
             await updateTransfer(tx, transfer.id, { recipientKind: 'individual', ...(isChange ? unchosen : {}) })
