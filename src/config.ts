@@ -49,7 +49,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
   }
   if (url.href !== `${url.origin}/`)
     return wrong(`SAFEHAND_URL must have nothing after the name, and no password: write ${url.origin}`)
-  const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'DATABASE_URL'].filter((name) => env[name])
+  const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'SAFEHAND_WITNESSES', 'DATABASE_URL'].filter((name) => env[name])
   if (demonstration && (real.length > 0 || !loopback.has(host))) {
     return wrong(
       `A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`,
@@ -74,5 +74,6 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
     ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
     ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),
+    ...(env.SAFEHAND_WITNESSES ? { witnessesFile: resolve(env.SAFEHAND_WITNESSES) } : {}),
   })
 }

@@ -18,6 +18,8 @@ export interface Config {
   /** Set: mail is handed over. Unset: mail stays in the outbox. */
   smtpUrl?: string
   mailFrom: string
+  /** Set: a policy file (C2SP tlog-policy) whose witnesses are asked to cosign the register. */
+  witnessesFile?: string
   demonstration: boolean
   /** Addresses and networks of the proxies whose word about the caller is taken. */
   trustProxy: string[]

@@ -53,10 +53,10 @@ const places = async (db: Db) =>
 test('an event gets a place, a signature and a receipt that verifies without us', async (t) => {
   const register = await aRegister(t)
   const [id] = await record(register.db, 1)
-  assert.equal(refusal(await receiptFor(register.db, register.tiles, id!)), 'proof-not-ready')
+  assert.equal(refusal(await receiptFor(register.db, register, id!)), 'proof-not-ready')
   assert.equal(await latestCheckpoint(register.db), undefined)
   orThrow(await keepOnce(register))
-  const verified = orThrow(verifyReceipt(orThrow(await receiptFor(register.db, register.tiles, id!)), trusted))
+  const verified = orThrow(verifyReceipt(orThrow(await receiptFor(register.db, register, id!)), trusted))
   assert.deepEqual([verified.event, verified.body, verified.index, verified.size], ['token-made', { i: 0 }, 0, 1])
   assert.match((await latestCheckpoint(register.db))!, /^register\.example\.gov\.uk\n1\n/)
 })
@@ -76,7 +76,7 @@ test('registers around the width of a tile are sound, and first and last receipt
     orThrow(await keepOnce(register))
     await assertSound(register, size)
     for (const id of [ids[0]!, ids.at(-1)!]) {
-      orThrow(verifyReceipt(orThrow(await receiptFor(register.db, register.tiles, id)), trusted))
+      orThrow(verifyReceipt(orThrow(await receiptFor(register.db, register, id)), trusted))
     }
   }
 })
@@ -173,7 +173,7 @@ test('a keeper killed at any write of publishing, before or after, is made good 
       )
       if (!survived) {
         assert.equal(await latestCheckpoint(register.db), before, 'nothing is shown before its tiles are there')
-        assert.notEqual(refusal(await receiptFor(register.db, register.tiles, id!)), 'done')
+        assert.notEqual(refusal(await receiptFor(register.db, register, id!)), 'done')
       }
       orThrow(await keepOnce(register))
       await assertSound(register, size)
@@ -265,9 +265,9 @@ test('an erased event has no receipt any more, but an earlier one still verifies
   const register = await aRegister(t)
   const [id] = await record(register.db, 2)
   orThrow(await keepOnce(register))
-  const receipt = orThrow(await receiptFor(register.db, register.tiles, id!))
+  const receipt = orThrow(await receiptFor(register.db, register, id!))
   await register.db.updateTable('registerEvents').set({ salt: null, body: null }).where('id', '=', id!).execute()
-  assert.equal(refusal(await receiptFor(register.db, register.tiles, id!)), 'proof-erased')
+  assert.equal(refusal(await receiptFor(register.db, register, id!)), 'proof-erased')
   orThrow(verifyReceipt(receipt, trusted))
   await assertSound(register, 2)
 })
@@ -275,7 +275,7 @@ test('an erased event has no receipt any more, but an earlier one still verifies
 test('there is no receipt for an event that never was', async (t) => {
   const register = await aRegister(t)
   const id = '00000000-0000-7000-8000-000000000000'
-  assert.equal(refusal(await receiptFor(register.db, register.tiles, id)), 'not-found')
+  assert.equal(refusal(await receiptFor(register.db, register, id)), 'not-found')
 })
 
 test('an event says at most 32 KiB', async (t) => {
@@ -292,14 +292,14 @@ test('a keeper that runs makes receipts by itself, sooner when nudged, until it 
   const keeper = startKeeper({ ...register, restMs: 60_000, report: (what) => told.push(what) })
   await keeper.once()
   const [id] = await record(register.db, 1)
-  assert.equal(refusal(await waitForReceipt(register.db, keeper.tiles, id!, 50)), 'proof-not-ready')
+  assert.equal(refusal(await waitForReceipt(register.db, keeper, id!, 50)), 'proof-not-ready')
   keeper.nudge()
-  const receipt = orThrow(await waitForReceipt(register.db, keeper.tiles, id!, 10_000))
+  const receipt = orThrow(await waitForReceipt(register.db, keeper, id!, 10_000))
   assert.equal(orThrow(verifyReceipt(receipt, trusted)).origin, keeper.origin)
   await keeper.stop()
   const [late] = await record(register.db, 1)
   keeper.nudge()
-  assert.equal(refusal(await waitForReceipt(register.db, keeper.tiles, late!, 200)), 'proof-not-ready')
+  assert.equal(refusal(await waitForReceipt(register.db, keeper, late!, 200)), 'proof-not-ready')
   assert.deepEqual(told, [])
 })
 
@@ -316,7 +316,7 @@ test('a keeper that is refused says so once and goes on when it is put right', a
   const [id] = await record(register.db, 1)
   await rest(200)
   isBroken = false
-  orThrow(await waitForReceipt(register.db, tiles, id!, 10_000))
+  orThrow(await waitForReceipt(register.db, { tiles }, id!, 10_000))
   await keeper.stop()
   assert.deepEqual(told, ['disk full'])
 })

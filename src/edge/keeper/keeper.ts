@@ -1,9 +1,11 @@
 import { fail, ok, type Outcome, type Problem } from '#core/kit/outcome'
 import { formatVkey, type NoteSigner } from '#core/register/note'
+import type { TrustPolicy } from '#core/register/policy'
 import { asOnlyKeeper, isRestored, readHead } from '#edge/keeper/head'
 import { publish } from '#edge/keeper/publish'
 import { sequence } from '#edge/keeper/sequence'
 import type { Tiles } from '#edge/keeper/tiles'
+import { gatherFrom } from '#edge/keeper/witness'
 import type { Db } from '#edge/store/database'
 
 /** What a keeper needs. Its origin is the name in the signer's key. */
@@ -11,6 +13,8 @@ export interface KeeperParts {
   db: Db
   tiles: Tiles
   signer: NoteSigner
+  /** Set: its witnesses are asked to cosign what is published. Unset: nobody is. */
+  trust?: TrustPolicy
   /** How long to rest when nobody nudges. */
   restMs: number
   /** Told of a problem or an error when it is another than in the round before. */
@@ -24,6 +28,8 @@ export interface Keeper {
   /** The key with which receipts are checked. */
   vkey: string
   tiles: Tiles
+  /** The witnesses, and how many of them are enough. */
+  trust?: TrustPolicy
   /** One round: everything recorded before is signed and published after, unless another keeper is at it. */
   once: () => Promise<Outcome<void>>
   /** Says that something was recorded; does not wait. */
@@ -63,6 +69,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     if (text !== lastReport) parts.report(what)
     lastReport = text
   }
+  const gathering = parts.trust && gatherFrom({ ...parts, policy: parts.trust }, parts.report)
   const once = () => {
     const round = turn.then(() => keepOnce(parts))
     turn = round.catch(() => {})
@@ -83,6 +90,8 @@ export function startKeeper(parts: KeeperParts): Keeper {
         const done = await once()
         if (done.ok) lastReport = ''
         else report(done.problem)
+        // Not waited for: a witness that is slow holds up nobody.
+        gathering?.look().catch(report)
       } catch (error) {
         report(error as Error)
       }
@@ -98,12 +107,14 @@ export function startKeeper(parts: KeeperParts): Keeper {
     origin: parts.signer.vkey.name,
     vkey: formatVkey(parts.signer.vkey),
     tiles: parts.tiles,
+    ...(parts.trust && { trust: parts.trust }),
     once,
     nudge,
     async stop() {
       isStopping = true
       wake()
       await working
+      await gathering?.stop()
     },
   }
 }

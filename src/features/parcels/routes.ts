@@ -390,7 +390,7 @@ const collecting: Route[] = [
       if (!live.ok) return live
       if (!live.value.recipient.receiptEventId) return fail('parcel-not-opened')
       visit.house.keeper.nudge()
-      const receipt = await receiptFor(visit.house.db, visit.house.keeper.tiles, live.value.recipient.receiptEventId)
+      const receipt = await receiptFor(visit.house.db, visit.house.keeper, live.value.recipient.receiptEventId)
       if (!receipt.ok) return receipt
       void reply
         .type('text/plain; charset=utf-8')

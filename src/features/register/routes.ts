@@ -53,7 +53,7 @@ const proof = raw({
     const event = (await eventsOf(visit.house.db, transfer.value.id)).find(({ id }) => id === visit.params.event)
     if (!event) return fail('not-found')
     visit.house.keeper.nudge()
-    const receipt = await receiptFor(visit.house.db, visit.house.keeper.tiles, event.id)
+    const receipt = await receiptFor(visit.house.db, visit.house.keeper, event.id)
     if (!receipt.ok) return receipt
     void reply
       .type('text/plain; charset=utf-8')

@@ -13,7 +13,7 @@ export const serve: Command = {
   --host ADDRESS   default 127.0.0.1; another needs SAFEHAND_URL with https
 
 Settings from the environment: SAFEHAND_URL, SAFEHAND_DATA, SAFEHAND_KEYS, SAFEHAND_SMTP, SAFEHAND_MAIL_FROM,
-DATABASE_URL, SAFEHAND_TRUST_PROXY=ADDRESSES, SAFEHAND_LOCKS=x25519, SAFEHAND_LOG.`,
+DATABASE_URL, SAFEHAND_TRUST_PROXY=ADDRESSES, SAFEHAND_LOCKS=x25519, SAFEHAND_WITNESSES, SAFEHAND_LOG.`,
   options: {
     demonstration: { type: 'boolean' },
     data: { type: 'string' },
