@@ -6,6 +6,7 @@ import { leafHash, proveSubtree, rootOf } from '#core/register/merkle'
 import { keyTypes, makeVkey, signNote, type NoteSigner } from '#core/register/note'
 import { formatProof } from '#core/register/proof'
 import { edgeRoot, emptyEdge, grow, partialTiles, rootsFromTiles, tilePath, type ReadTile } from '#core/register/tile'
+import { formatSubmission } from '#core/register/witness'
 
 /** Test support: a signer whose private key is 32 times the same byte. */
 export function aSigner(name = 'register.example.gov.uk', type: number = keyTypes.ed25519, byte = 7): NoteSigner {
@@ -42,6 +43,18 @@ export function tilesInMemory(leaves: Uint8Array[]): {
 /** Test support: entries that differ, one after the other. */
 export const leafHashes = (count: number): Uint8Array[] =>
   Array.from({ length: count }, (_, i) => leafHash(utf8(`entry ${i}`)))
+
+/** Test support: a request to cosign the register of these leaves, from `old` entries on. */
+export async function aSubmission(leaves: Uint8Array[], old = 0, signer = aSigner()): Promise<string> {
+  const { read, root } = tilesInMemory(leaves)
+  const size = leaves.length
+  const proof = old > 0 && old <= size ? await proveSubtree(0, old, size, rootsFromTiles(size, read)) : []
+  return formatSubmission({
+    old,
+    proof,
+    note: await signNote(checkpointText({ origin: signer.vkey.name, size, root }), signer),
+  })
+}
 
 /** Test support: the receipt for evidence at `index` of a register of `size` entries. */
 export async function aReceipt(

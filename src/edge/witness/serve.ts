@@ -12,16 +12,17 @@ import type { Witness } from '#edge/witness/store'
  * Anyone may ask: what it signs depends on the register's signature and on the proof, never on who sends them. Whoever
  * sends slowly or holds connections is cut off.
  *
+ * @param requestMs - how long a whole request may take to arrive
  * @param report - told of what fails outside, such as a full disk; the request is answered 500
  * @source C2SP tlog-witness 1.0.0
  */
 export async function serveWitness(
   witness: Witness,
-  { host, port }: { host: string; port: number },
+  { host, port, requestMs = limits.witnessRequestMs }: { host: string; port: number; requestMs?: number },
   report: (error: Error) => void,
 ): Promise<{ url: string; close: () => Promise<void> }> {
-  const waits = { headersTimeout: limits.witnessRequestMs, requestTimeout: limits.witnessRequestMs }
-  const server = createServer({ ...waits, connectionsCheckingInterval: 1_000 }, (request, response) => {
+  const waits = { headersTimeout: requestMs, requestTimeout: requestMs, connectionsCheckingInterval: 500 }
+  const server = createServer(waits, (request, response) => {
     answer(witness, request, response).catch((error: Error) => {
       // A caller that hangs up is no fault of ours.
       if (!request.destroyed || request.complete) report(error)
@@ -38,7 +39,8 @@ export async function serveWitness(
     url: `http://${host.includes(':') ? `[${host}]` : host}:${actual}`,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
-      server.closeIdleConnections()
+      // An answer that is lost by this is asked for again: what was signed is written down.
+      server.closeAllConnections()
       await closed
     },
   }
@@ -47,8 +49,8 @@ export async function serveWitness(
 async function answer(witness: Witness, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const refuse = (slug: ProblemSlug) => {
     const { status, title, next } = problems[slug]
-    // What was not read of the body is not waited for.
-    if (!request.complete) response.setHeader('connection', 'close')
+    // The rest of the body is not waited for.
+    if (slug === 'too-large') response.setHeader('connection', 'close')
     response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${title}. ${next}\n`)
   }
   const plain = { 'content-type': 'text/plain; charset=utf-8' }
