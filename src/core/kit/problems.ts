@@ -611,6 +611,27 @@ export const problems = {
     next: 'Run safehand keeper adopt, which takes in what was published after the backup.',
   },
 
+  'keeper-busy': {
+    status: 503,
+    title: 'Another keeper is at work',
+    next: 'Try again in a moment.',
+  },
+  'adopt-differs': {
+    status: 409,
+    title: 'The database and what was published do not fit each other. Nothing was changed',
+    next: 'Check that both belong to this register. Keep what was published: it is the evidence.',
+  },
+  'adopt-older': {
+    status: 409,
+    title: 'What is published there is not the newest. Nothing was changed',
+    next: 'Name another place with --from: a mirror, or the folder of the register as it was before.',
+  },
+  'adopt-unproven': {
+    status: 409,
+    title: 'Nothing is published there, so nothing shows what was signed after the backup',
+    next: 'Name where the register was published with --from. Only if you know that nothing was signed after the backup, add --nothing-later.',
+  },
+
   // Backup and restore
   'backup-malformed': {
     status: 422,

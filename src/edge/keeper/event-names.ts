@@ -3,6 +3,9 @@
  * taken out or given another meaning, as receipts with it may exist.
  */
 export const eventNames = [
+  // The register itself
+  'register-closed',
+  'erased',
   // People
   'token-made',
   'token-ended',

@@ -1,10 +1,11 @@
 import { fromUtf8, sameBytes, toHex } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
+import { orThrow } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { Checkpoint } from '#core/register/checkpoint'
 import { leafOf } from '#core/register/event'
 import { leafHash } from '#core/register/merkle'
-import { formatVkey, type Vkey } from '#core/register/note'
+import { formatVkey, parseVkey, type Vkey } from '#core/register/note'
 import {
   bundlePath,
   edgeRoot,
@@ -20,7 +21,7 @@ import {
 import { openCheckpoint, type Head } from '#edge/keeper/head'
 import { evidenceOf } from '#edge/keeper/receipt'
 import { transferOf } from '#edge/keeper/record'
-import type { RegisterEventsTable } from '#edge/keeper/tables'
+import type { ClosedRegistersTable, RegisterEventsTable } from '#edge/keeper/tables'
 import { CHECKPOINT_PATH, type Tiles } from '#edge/keeper/tiles'
 import type { Db } from '#edge/store/database'
 
@@ -87,8 +88,27 @@ export async function fsckRegister(db: Db, tiles: Tiles, vkey: Vkey): Promise<Re
   return check
 }
 
+/**
+ * Checks a register that was closed, as `fsckRegister` does the present one. What is found says which it is about.
+ *
+ * @param tiles - as it is published still
+ */
+export async function fsckClosed(db: Db, tiles: Tiles, closed: ClosedRegistersTable): Promise<Finding[]> {
+  const check: { findings: Finding[] } = { findings: [] }
+  const note = noteIn(check)
+  const vkey = orThrow(parseVkey(closed.vkey))
+  const { number, size, root, firstPlace, checkpoint } = closed
+  const published = await readPublished(tiles, vkey, note)
+  if (published?.size !== size || !sameBytes(published.root, root))
+    note('published', 'The checkpoint is not the last one that was signed.')
+  const edge = await checkEvents(db, emptyEdge(), size, note, tiles, firstPlace)
+  for (const tile of partialTiles(edge)) await checkTile(tiles, tile, note)
+  checkHead({ vkey: closed.vkey, size, root, checkpoint }, edgeRoot(edge), vkey, note)
+  return check.findings.map((finding) => ({ ...finding, what: `Register ${number}: ${finding.what}` }))
+}
+
 /** Events from the edge's size to `size`, in order, also as published where `tiles` are given; gives the edge after. */
-async function checkEvents(db: Db, from: Edge, size: number, note: Note, tiles?: Tiles): Promise<Edge> {
+async function checkEvents(db: Db, from: Edge, size: number, note: Note, tiles?: Tiles, firstPlace = 0): Promise<Edge> {
   let edge = from
   while (edge.size < size) {
     const first = edge.size
@@ -96,14 +116,14 @@ async function checkEvents(db: Db, from: Edge, size: number, note: Note, tiles?:
     const rows = await db
       .selectFrom('registerEvents')
       .select(['name', 'at', 'handle', 'salt', 'body', 'leaf', 'seq', 'transferId'])
-      .where('seq', '>=', first)
-      .where('seq', '<', end)
+      .where('seq', '>=', firstPlace + first)
+      .where('seq', '<', firstPlace + end)
       .orderBy('seq')
       .execute()
     const bySeq = new Map(rows.map((row) => [row.seq, row]))
     const entries: (Uint8Array | undefined)[] = tiles ? await readEntries(tiles, first, end, note) : []
     const leaves = Array.from({ length: end - first }, (_, i) =>
-      checkEvent(bySeq.get(first + i), entries[i], first + i, note),
+      checkEvent(bySeq.get(firstPlace + first + i), entries[i], first + i, note),
     )
     const grown = grow(edge, leaves.map(leafHash))
     if (tiles) for (const tile of grown.full) await checkTile(tiles, tile, note)
@@ -170,7 +190,7 @@ async function readPublished(tiles: Tiles, vkey: Vkey, note: Note): Promise<Chec
 }
 
 /** The newest signed state in the database. */
-function checkHead(head: Head, root: Uint8Array, vkey: Vkey, note: Note): void {
+function checkHead(head: Omit<Head, 'published'>, root: Uint8Array, vkey: Vkey, note: Note): void {
   if (head.vkey !== formatVkey(vkey)) note('database', `The register is that of another key: ${head.vkey}`)
   if (!sameBytes(root, head.root)) note('database', `The events do not lead to the signed root ${toHex(head.root)}.`)
   const signed = openCheckpoint(head.checkpoint, vkey)

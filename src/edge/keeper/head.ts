@@ -1,4 +1,6 @@
+import { setTimeout as rest } from 'node:timers/promises'
 import { sql } from 'kysely'
+import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { checkpointText, parseCheckpoint, type Checkpoint } from '#core/register/checkpoint'
 import { emptyRoot } from '#core/register/merkle'
@@ -70,4 +72,14 @@ export async function asOnlyKeeper<T>(db: Db, otherwise: T, work: (connection: D
       await sql`select pg_advisory_unlock(${keeperLock})`.execute(connection)
     }
   })
+}
+
+/** As `asOnlyKeeper`, but waits its turn for a while; `keeper-busy` when it does not come. */
+export async function asNextKeeper<T>(db: Db, work: (connection: Db) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  const busy = fail('keeper-busy')
+  for (let tries = 0; ; tries++) {
+    const done = await asOnlyKeeper<Outcome<T>>(db, busy, work)
+    if (done !== busy || tries >= limits.keeperLockTries) return done
+    await rest(limits.keeperLockWaitMs)
+  }
 }

@@ -12,6 +12,8 @@ import type { Db } from '#edge/store/database'
 export interface KeeperParts {
   db: Db
   tiles: Tiles
+  /** Where registers that were closed before this one are published, by their numbers. */
+  closedTiles?: (number: number) => Tiles
   signer: NoteSigner
   /** Set: its witnesses are asked to cosign what is published. Unset: nobody is. */
   trust?: TrustPolicy
@@ -28,6 +30,7 @@ export interface Keeper {
   /** The key with which receipts are checked. */
   vkey: string
   tiles: Tiles
+  closedTiles?: (number: number) => Tiles
   /** The witnesses, and how many of them are enough. */
   trust?: TrustPolicy
   /** One round: everything recorded before is signed and published after, unless another keeper is at it. */
@@ -107,6 +110,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     origin: parts.signer.vkey.name,
     vkey: formatVkey(parts.signer.vkey),
     tiles: parts.tiles,
+    ...(parts.closedTiles && { closedTiles: parts.closedTiles }),
     ...(parts.trust && { trust: parts.trust }),
     once,
     nudge,

@@ -10,6 +10,7 @@ import { rootsFromTiles } from '#core/register/tile'
 import type { Bytes } from '#core/kit/bytes'
 import { latestCheckpoint } from '#edge/keeper/head'
 import type { Keeper } from '#edge/keeper/keeper'
+import { closedRegisters } from '#edge/keeper/registers'
 import { tileReader } from '#edge/keeper/tiles'
 import { cosignedCheckpoints, isWitnessed } from '#edge/keeper/witness'
 import type { Db } from '#edge/store/database'
@@ -25,15 +26,15 @@ import type { Db } from '#edge/store/database'
  */
 export async function receiptFor(
   db: Db,
-  { tiles, trust }: Pick<Keeper, 'tiles' | 'trust'>,
+  register: Pick<Keeper, 'tiles' | 'closedTiles' | 'trust'>,
   eventId: string,
 ): Promise<Outcome<string>> {
   const event = await db.selectFrom('registerEvents').selectAll().where('id', '=', eventId).executeTakeFirst()
   if (!event) return fail('not-found')
   if (event.salt === null || event.body === null) return fail('proof-erased')
-  const { seq } = event
-  const latest = await latestCheckpoint(db)
-  if (latest === undefined || seq === null) return fail('proof-not-ready')
+  if (event.seq === null) return fail('proof-not-ready')
+  const { seq, latest, tiles, trust } = await registerOf(db, register, event.seq)
+  if (latest === undefined) return fail('proof-not-ready')
   const published = stateOf(latest)
   if (seq >= published.size) return fail('proof-not-ready')
   const cosigned = trust ? await cosignedCheckpoints(db) : []
@@ -49,6 +50,17 @@ export async function receiptFor(
     throw new Error(`Event ${seq} does not stand in the published register: run safehand fsck`)
   }
   return ok(formatProof({ extra: encodeEvidence(evidence), index: seq, hashes, checkpoint }))
+}
+
+/** The register that an event stands in, its place there, and the checkpoint with which that register ends. */
+async function registerOf(db: Db, present: Pick<Keeper, 'tiles' | 'closedTiles' | 'trust'>, place: number) {
+  if (place >= 0) return { ...present, seq: place, latest: await latestCheckpoint(db) }
+  const closed = (await closedRegisters(db)).find(
+    ({ firstPlace, size }) => place >= firstPlace && place < firstPlace + size,
+  )
+  assert(closed && present.closedTiles, 'an event below zero stands in a register that was closed')
+  const { number, firstPlace, checkpoint: latest } = closed
+  return { seq: place - firstPlace, latest, tiles: present.closedTiles(number), trust: undefined }
 }
 
 /** What a checkpoint that we signed says. */

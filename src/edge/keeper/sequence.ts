@@ -7,7 +7,7 @@ import { leafHash } from '#core/register/merkle'
 import { signNote, type NoteSigner } from '#core/register/note'
 import { edgeRoot, grow, type Edge } from '#core/register/tile'
 import { lockHead } from '#edge/keeper/head'
-import type { Db } from '#edge/store/database'
+import type { Db, Tx } from '#edge/store/database'
 
 /**
  * Gives events that have no place their places, and signs the tree with them.
@@ -16,17 +16,25 @@ import type { Db } from '#edge/store/database'
  * The signature is made inside the transaction and stays there until it is committed.
  *
  * @param edge - of the tree as the head has it, so that nothing older need be read
+ * @param last - set: records an event that alone gets a place
  * @returns how many events got places; 0 when none was waiting
  */
-export async function sequence(db: Db, signer: NoteSigner, edge: Edge): Promise<number> {
+export async function sequence(
+  db: Db,
+  signer: NoteSigner,
+  edge: Edge,
+  last?: (tx: Tx) => Promise<{ eventId: string }>,
+): Promise<number> {
   return db.transaction().execute(async (tx) => {
     const head = await lockHead(tx)
     const root = edgeRoot(edge)
     assert(head.size === edge.size && sameBytes(head.root, root), 'the head moved although we are the only keeper')
+    const only = await last?.(tx)
     const events = await tx
       .selectFrom('registerEvents')
       .select(['id', 'leaf'])
       .where('seq', 'is', null)
+      .$if(only !== undefined, (query) => query.where('id', '=', only!.eventId))
       .orderBy('id')
       .limit(limits.registerRoundEvents)
       .execute()

@@ -47,7 +47,18 @@ export interface RegisterCosignedTable {
   line: string
 }
 
+/** A register that was closed; its events' places begin at `firstPlace`, below zero. */
+export interface ClosedRegistersTable {
+  number: number
+  vkey: string
+  size: number
+  root: Uint8Array
+  checkpoint: string
+  firstPlace: number
+}
+
 export interface RegisterTables {
+  closedRegisters: ClosedRegistersTable
   registerCosigned: RegisterCosignedTable
   registerEvents: RegisterEventsTable
   registerHead: RegisterHeadTable

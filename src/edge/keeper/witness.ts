@@ -9,7 +9,7 @@ import { meetsQuorum, parseTrustPolicy, type TrustPolicy } from '#core/register/
 import { rootsFromTiles } from '#core/register/tile'
 import { formatSubmission, takeCosignature } from '#core/register/witness'
 import { tileReader, type Tiles } from '#edge/keeper/tiles'
-import type { Db } from '#edge/store/database'
+import type { Db, Tx } from '#edge/store/database'
 
 /** A checkpoint as it was published, and the witnesses' lines that are there. */
 export interface Cosigned {
@@ -43,7 +43,7 @@ export async function readWitnesses(path: string, register: Vkey): Promise<Outco
 }
 
 /** The checkpoints that witnesses have signed, newest first: seldom more than two are kept. */
-export async function cosignedCheckpoints(db: Db): Promise<Cosigned[]> {
+export async function cosignedCheckpoints(db: Db | Tx): Promise<Cosigned[]> {
   const rows = await db.selectFrom('registerCosigned').selectAll().orderBy('size', 'desc').orderBy('witness').execute()
   const found = new Map<string, Cosigned>()
   for (const { size, checkpoint, line, witness } of rows) {

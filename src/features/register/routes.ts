@@ -1,6 +1,9 @@
 import { fail, ok } from '#core/kit/outcome'
+import type { House } from '#edge/house'
 import { latestCheckpoint } from '#edge/keeper/head'
+import { tilesOf } from '#edge/keeper/installation'
 import { receiptFor } from '#edge/keeper/receipt'
+import { closedRegisters } from '#edge/keeper/registers'
 import { raw, screen, type Route } from '#edge/web/route'
 import { eventsOf } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
@@ -13,34 +16,54 @@ const checkPage = screen({
   load: async ({ house }) => ok({ title: 'Check a receipt', vkey: house.keeper.vkey, islands: ['check-receipt'] }),
 })
 
-const checkpoint = raw({
-  method: 'GET',
-  path: '/register/checkpoint',
-  who: 'anyone',
-  summary: 'The newest checkpoint: a signed note (C2SP tlog-checkpoint)',
-  handle: async ({ house }, _request, reply) => {
-    const note = await latestCheckpoint(house.db)
-    if (note === undefined) return fail('proof-not-ready')
-    void reply.type('text/plain; charset=utf-8').header('cache-control', 'max-age=5')
-    return ok(note)
-  },
-})
+/** Where registers are published: the first at /register, those begun later below it by their numbers. */
+const places = [
+  { path: '/register', which: '' },
+  { path: '/register/:number', which: ' of a register that was begun when another was closed' },
+]
 
-const tile = raw({
-  method: 'GET',
-  path: '/register/tile/*',
-  who: 'anyone',
-  summary: 'A tile or a bundle of entries (C2SP tlog-tiles)',
-  handle: async ({ house, params }, _request, reply) => {
-    const path = params['*'] ?? ''
-    // Only the paths the format knows; anything else is no tile, whatever the folder may hold.
-    if (!/^(?:\d{1,2}|entries)\/(?:x\d{3}\/)*\d{3}(?:\.p\/\d{1,3})?$/.test(path)) return fail('not-found')
-    const bytes = await house.keeper.tiles.read(`tile/${path}`)
-    if (!bytes) return fail('not-found')
-    void reply.type('application/octet-stream').header('cache-control', 'public, max-age=31536000, immutable')
-    return ok(Buffer.from(bytes))
-  },
-})
+/** The newest checkpoint of a register; undefined before its first, and where there is no such register. */
+async function checkpointOf({ db }: House, number: number): Promise<string | undefined> {
+  const closed = await closedRegisters(db)
+  return number === closed.length + 1 ? latestCheckpoint(db) : closed[number - 1]?.checkpoint
+}
+
+/** The number in an address; none at all for one that is not written as a register's is. */
+const numberOf = ({ number }: Record<string, string>): number =>
+  number === undefined ? 1 : /^(?:[2-9]|[1-9]\d{1,5})$/.test(number) ? Number(number) : NaN
+
+const checkpoints = places.map(({ path, which }) =>
+  raw({
+    method: 'GET',
+    path: `${path}/checkpoint`,
+    who: 'anyone',
+    summary: `The newest checkpoint${which}: a signed note (C2SP tlog-checkpoint)`,
+    handle: async ({ house, params }, _request, reply) => {
+      const note = await checkpointOf(house, numberOf(params))
+      if (note === undefined) return fail(params.number === undefined ? 'proof-not-ready' : 'not-found')
+      void reply.type('text/plain; charset=utf-8').header('cache-control', 'max-age=5')
+      return ok(note)
+    },
+  }),
+)
+
+const tiles = places.map(({ path, which }) =>
+  raw({
+    method: 'GET',
+    path: `${path}/tile/*`,
+    who: 'anyone',
+    summary: `A tile or a bundle of entries${which} (C2SP tlog-tiles)`,
+    handle: async ({ house, params }, _request, reply) => {
+      const tile = params['*'] ?? ''
+      // Only the paths the format knows; anything else is no tile, whatever the folder may hold.
+      if (!/^(?:\d{1,2}|entries)\/(?:x\d{3}\/)*\d{3}(?:\.p\/\d{1,3})?$/.test(tile)) return fail('not-found')
+      const bytes = await tilesOf(house.config, numberOf(params)).read(`tile/${tile}`)
+      if (!bytes) return fail('not-found')
+      void reply.type('application/octet-stream').header('cache-control', 'public, max-age=31536000, immutable')
+      return ok(Buffer.from(bytes))
+    },
+  }),
+)
 
 const proof = raw({
   method: 'GET',
@@ -62,4 +85,4 @@ const proof = raw({
   },
 })
 
-export const routes: Route[] = [checkPage, checkpoint, tile, proof]
+export const routes: Route[] = [checkPage, ...checkpoints, ...tiles, proof]

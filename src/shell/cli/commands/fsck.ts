@@ -4,8 +4,9 @@ import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { blobsIn } from '#edge/blobs/filesystem'
 import type { Config } from '#edge/house'
-import { fsckRegister, noteIn, type RegisterCheck } from '#edge/keeper/fsck'
-import { openRegister } from '#edge/keeper/installation'
+import { fsckClosed, fsckRegister, noteIn, type RegisterCheck } from '#edge/keeper/fsck'
+import { openRegister, tilesOf } from '#edge/keeper/installation'
+import { closedRegisters } from '#edge/keeper/registers'
 import { republish } from '#edge/keeper/repair'
 import { openKeyring } from '#edge/keyring'
 import { leftovers } from '#edge/leftovers'
@@ -53,6 +54,8 @@ const keptOf = (db: Db, config: Config) => ({
 async function checkAll(db: Db, config: Config, quick: boolean): Promise<WholeCheck> {
   const { tiles, signer } = orThrow(await openRegister(db, config))
   const register = await fsckRegister(db, tiles, signer.vkey)
+  for (const closed of await closedRegisters(db))
+    register.findings.push(...(await fsckClosed(db, tilesOf(config, closed.number), closed)))
   const note = noteIn(register)
   const work = await checkWork(keptOf(db, config), quick, note)
   for await (const path of leftovers(config, new Date()))
