@@ -1,9 +1,9 @@
 import type { Json } from '#core/kit/canonical-json'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
-import { parseCheckpoint } from '#core/register/checkpoint'
+import { parseCheckpoint, type Checkpoint } from '#core/register/checkpoint'
 import { leafOf, parseEvidence } from '#core/register/event'
 import { leafHash, verifyInclusion } from '#core/register/merkle'
-import { openNote } from '#core/register/note'
+import { openNote, type Vkey } from '#core/register/note'
 import { lackingOf, meetsQuorum, type TrustPolicy } from '#core/register/policy'
 import { parseProof } from '#core/register/proof'
 
@@ -23,6 +23,24 @@ export interface VerifiedReceipt {
 }
 
 /**
+ * A checkpoint that a register of the policy signed, whatever its witnesses did.
+ *
+ * @returns it and who signed it, or one of the problems `note-malformed`, `checkpoint-malformed`,
+ *   `note-signature-unknown`, `note-signature-wrong`, `proof-origin-wrong`
+ */
+export function openTrusted(note: string, trusted: TrustPolicy): Outcome<Checkpoint & { signedBy: Vkey[] }> {
+  const opened = openNote(note, [...trusted.logs, ...trusted.witnesses.values()])
+  if (!opened.ok) return opened
+  const checkpoint = parseCheckpoint(opened.value.text)
+  if (!checkpoint.ok) return checkpoint
+  const { signedBy } = opened.value
+  const signingLogs = trusted.logs.filter((log) => signedBy.includes(log))
+  if (signingLogs.length === 0) return fail('note-signature-unknown')
+  if (!signingLogs.some((log) => log.name === checkpoint.value.origin)) return fail('proof-origin-wrong')
+  return ok({ ...checkpoint.value, signedBy })
+}
+
+/**
  * Verifies a receipt from nothing but its own text and whom the reader trusts: no network, no database.
  *
  * @returns what it proves, or one of the problems `proof-malformed`, `proof-without-evidence`, `note-malformed`,
@@ -39,16 +57,9 @@ export function verifyReceipt(receipt: string, trusted: TrustPolicy): Outcome<Ve
   if (!evidence.ok) return evidence
   const leaf = leafHash(leafOf(evidence.value))
 
-  const note = openNote(proof.value.checkpoint, [...trusted.logs, ...trusted.witnesses.values()])
-  if (!note.ok) return note
-  const checkpoint = parseCheckpoint(note.value.text)
+  const checkpoint = openTrusted(proof.value.checkpoint, trusted)
   if (!checkpoint.ok) return checkpoint
-  const { origin, size, root } = checkpoint.value
-  const { signedBy } = note.value
-  const signingLogs = trusted.logs.filter((log) => signedBy.includes(log))
-  if (signingLogs.length === 0) return fail('note-signature-unknown')
-  if (!signingLogs.some((log) => log.name === origin)) return fail('proof-origin-wrong')
-
+  const { origin, size, root, signedBy } = checkpoint.value
   const witnesses = [...trusted.witnesses].filter(([, vkey]) => signedBy.includes(vkey)).map(([name]) => name)
   const witnessed = new Set(witnesses)
   if (!meetsQuorum(trusted, witnessed)) {

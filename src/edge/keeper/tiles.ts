@@ -57,7 +57,7 @@ async function syncFolder(path: string): Promise<void> {
 
 /** Reads a tile of hashes; where a partial tile was tidied away, the full one holds the same hashes. */
 export const tileReader =
-  (tiles: Tiles): ReadTile =>
+  (tiles: Pick<Tiles, 'read'>): ReadTile =>
   async (place) => {
     const bytes = (await tiles.read(tilePath(place))) ?? (await tiles.read(tilePath({ ...place, width: TILE_WIDTH })))
     if (!bytes || bytes.length < place.width * HASH_BYTES) throw new Error(`${tilePath(place)} is not published whole`)

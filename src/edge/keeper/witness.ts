@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { concat, fromUtf8 } from '#core/kit/bytes'
+import { fromUtf8 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, type Outcome, type Problem } from '#core/kit/outcome'
 import { parseCheckpoint, wholeNumber } from '#core/register/checkpoint'
@@ -8,6 +8,7 @@ import { formatVkey, parseNote, type Vkey } from '#core/register/note'
 import { meetsQuorum, parseTrustPolicy, type TrustPolicy } from '#core/register/policy'
 import { rootsFromTiles } from '#core/register/tile'
 import { formatSubmission, takeCosignature } from '#core/register/witness'
+import { bodyOf } from '#edge/fetched'
 import { tileReader, type Tiles } from '#edge/keeper/tiles'
 import type { Db, Tx } from '#edge/store/database'
 
@@ -214,14 +215,8 @@ async function post(
   try {
     const signal = AbortSignal.any([stop, AbortSignal.timeout(limits.witnessWaitMs)])
     const response = await fetch(url, { method: 'POST', body, signal, redirect: 'error' })
-    const parts: Uint8Array[] = []
-    let bytes = 0
-    for await (const part of response.body ?? []) {
-      bytes += part.length
-      if (bytes > limits.noteBytes) return undefined
-      parts.push(part)
-    }
-    return { status: response.status, text: fromUtf8(concat(...parts)) }
+    const bytes = await bodyOf(response, limits.noteBytes)
+    return bytes && { status: response.status, text: fromUtf8(bytes) }
   } catch {
     // It is down, slow, unreachable or no witness: it is said once and tried again.
     return undefined
