@@ -15,6 +15,7 @@ const needed: Record<string, string> = {
   tar: 'tar',
   python3: 'python3',
   openssl: 'openssl',
+  go: 'golang-go golang-golang-x-mod-dev',
 }
 
 const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
