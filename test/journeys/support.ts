@@ -2,13 +2,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import { formTokenOf } from '#features/people/sessions'
+import { freePort } from '#test/serving'
 import { buildAssets } from '../../scripts/build.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -57,14 +57,6 @@ export async function aDemonstration(t: Cleanable, env: Record<string, string> =
   })
   await start()
   return { url: `http://localhost:${port}`, folder, kill: () => end('SIGKILL'), start }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
 
 const patienceMs = 120_000
