@@ -30,7 +30,7 @@ test('a cookie is the host’s own on https, unreadable to scripts, and sent to 
   const { headers } = await secure.inject({ url: '/sign-in', headers: page })
   const cookie = String(headers['set-cookie'])
   assert.match(cookie, /^__Host-safehand=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
-  assert.equal(headers['strict-transport-security'], 'max-age=31536000')
+  assert.equal(headers['strict-transport-security'], 'max-age=31536000; includeSubDomains')
   const plain = await app.inject({ url: '/sign-in', headers: page })
   assert.match(String(plain.headers['set-cookie']), /^safehand=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
 })

@@ -73,7 +73,7 @@ export function secured(request: FastifyRequest, reply: FastifyReply, secure: bo
   // What people sent is never shown in a window of ours.
   if (type.startsWith('application/octet-stream') && !reply.hasHeader('content-disposition'))
     void reply.header('content-disposition', 'attachment')
-  if (secure) void reply.header('strict-transport-security', 'max-age=31536000')
+  if (secure) void reply.header('strict-transport-security', 'max-age=31536000; includeSubDomains')
   if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store')
   return reply
 }

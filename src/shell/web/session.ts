@@ -99,8 +99,9 @@ function chooseLanguage(
   secure: boolean,
 ): Language {
   const asked = query.lang
+  const name = secure ? '__Host-language' : 'language'
   if (asked === 'cy' || asked === 'en') {
-    void reply.setCookie('language', asked, {
+    void reply.setCookie(name, asked, {
       path: '/',
       httpOnly: true,
       sameSite: 'lax',
@@ -109,7 +110,7 @@ function chooseLanguage(
     })
     return asked
   }
-  return request.cookies.language === 'cy' ? 'cy' : 'en'
+  return request.cookies[name] === 'cy' ? 'cy' : 'en'
 }
 
 /** Why this caller may not, or undefined when they may. */
