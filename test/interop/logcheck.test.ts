@@ -16,7 +16,13 @@ import { tileFolder } from '#edge/keeper/tiles'
 import { gatherFrom } from '#edge/keeper/witness'
 import { serveWitness } from '#edge/witness/serve'
 import { openWitness } from '#edge/witness/store'
-import { freshDatabase } from '#test/database'
+import { freshDatabase, startTestServer } from '#test/database'
+
+// One server for the file when it is run by itself.
+if (!process.env.SAFEHAND_TEST_DATABASE) {
+  const server = await startTestServer()
+  after(() => server.stop())
+}
 
 const run = promisify(execFile)
 const signer = aSigner()
