@@ -9,6 +9,7 @@ export const featureLine = [
   'transfers',
   'parcels',
   'procedures',
+  'copies',
   'incidents',
   'register',
 ]

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import type { Config } from '#edge/house'
 import { networkList } from '#edge/web/rates'
@@ -60,11 +60,18 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     return wrong(
       'SAFEHAND_TRUST_PROXY must list the addresses of your proxies, like 127.0.0.1 or 10.0.0.0/8,192.0.2.7. Only they are believed about who is calling.',
     )
+  const keysFolder = resolve(
+    env.SAFEHAND_KEYS ?? (demonstration ? join(dataFolder, 'demonstration-keys') : `${dataFolder}-keys`),
+  )
+  const erasuresFile = resolve(env.SAFEHAND_ERASURES ?? join(keysFolder, 'erasures.jsonl'))
+  if (!demonstration && !relative(dataFolder, erasuresFile).startsWith('..'))
+    return wrong(
+      'SAFEHAND_ERASURES must lie outside the data folder and its backups: a backup must not take its own erasures back.',
+    )
   return ok({
     dataFolder,
-    keysFolder: resolve(
-      env.SAFEHAND_KEYS ?? (demonstration ? join(dataFolder, 'demonstration-keys') : `${dataFolder}-keys`),
-    ),
+    keysFolder,
+    erasuresFile,
     host,
     port,
     publicUrl: url.origin,

@@ -9,6 +9,8 @@ export interface Config {
   dataFolder: string
   /** Keys of the register and the keyring live here, outside the data folder and its backups. */
   keysFolder: string
+  /** The list of erasures, outside the data folder and its backups. */
+  erasuresFile: string
   host: string
   port: number
   /** Address people use, without a trailing slash. */

@@ -22,6 +22,7 @@ import { inTransaction, openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { migrate } from '#edge/store/migrate'
 import { ratesKeyOf, tidyRates } from '#edge/web/rates'
+import { replayErasures } from '#features/copies/erase'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { tidySessions } from '#features/people/queries'
 import { seedDemonstration } from '#shell/demonstration'
@@ -122,7 +123,9 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   const { store, lost, stop: stopDatabase } = opened.value
   const whole = await checkDatabaseRestored(store.db)
   const migrated = whole.ok ? await migrate(store.db) : whole
-  const register = migrated.ok ? await openRegister(store.db, config) : migrated
+  // Before anybody can ask: what was erased while a process was killed, or after a backup.
+  const replayed = migrated.ok ? await replayErasures(store.db, config.erasuresFile) : migrated
+  const register = replayed.ok ? await openRegister(store.db, config) : replayed
   if (!register.ok) {
     await store.close()
     await stopDatabase()

@@ -19,6 +19,8 @@ import { allRoutes } from '#shell/web/routes'
 /** A whole Safehand for a test: real Postgres, real register, blobs in memory that can be made to fail, a settable clock. */
 export interface TestHouse {
   house: House & { blobs: FaultyBlobs }
+  /** Of its database. */
+  databaseUrl: string
   app: FastifyInstance
   /** Moves the clock on. */
   advance: (ms: number) => void
@@ -125,13 +127,14 @@ export async function aHouse(
   t: { after(clean: () => Promise<void>): void },
   changes: Partial<House['config']> = {},
 ): Promise<TestHouse> {
-  const { db } = await freshDatabase(t)
+  const { db, url: databaseUrl } = await freshDatabase(t)
   const folder = await mkdtemp(join(tmpdir(), 'safehand-house-'))
   let offset = 0
   const now = () => new Date(Date.now() + offset)
   const config: House['config'] = {
     dataFolder: join(folder, 'data'),
     keysFolder: join(folder, 'keys'),
+    erasuresFile: join(folder, 'keys', 'erasures.jsonl'),
     host: '127.0.0.1',
     port: 0,
     publicUrl: 'http://localhost:8080',
@@ -166,6 +169,7 @@ export async function aHouse(
   })
   return {
     house,
+    databaseUrl,
     app,
     advance: (ms) => {
       offset += ms

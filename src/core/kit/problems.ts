@@ -194,6 +194,11 @@ export const problems = {
     title: 'Safehand cannot do this just now',
     next: 'Try again in a few minutes. Nothing has been lost.',
   },
+  unhealthy: {
+    status: 503,
+    title: 'A part of Safehand is not working',
+    next: 'Whoever runs it finds the part in the guide for operators.',
+  },
 
   // Approvals
   'approval-by-sender': {
@@ -630,6 +635,28 @@ export const problems = {
     status: 409,
     title: 'Nothing is published there, so nothing shows what was signed after the backup',
     next: 'Name where the register was published with --from. Only if you know that nothing was signed after the backup, add --nothing-later.',
+  },
+
+  // Erasure
+  'erasure-unknown': {
+    status: 404,
+    title: 'There is nothing of this name to erase',
+    next: 'Check the reference or the address. What was erased before is not found either.',
+  },
+  'erasure-open': {
+    status: 409,
+    title: 'This cannot be erased yet',
+    next: 'End what is named, then try again.',
+  },
+  'erasures-unreadable': {
+    status: 503,
+    title: 'The list of erasures cannot be read',
+    next: 'Put the list back as it was. Without it nobody knows what a backup must not bring back.',
+  },
+  'reason-names': {
+    status: 422,
+    title: 'The reason names whom it is about',
+    next: 'Write it without the name, address or reference: the reason stays, and they should not.',
   },
 
   // Backup and restore

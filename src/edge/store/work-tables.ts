@@ -368,6 +368,12 @@ interface IncidentsTable {
   recordedAt: Date | null
 }
 
+interface ErasuresTable {
+  id: string
+  at: Date
+  reason: string | null
+}
+
 /** The tables of the organisation's work, as the migrations from 0020-work on make them. */
 export interface WorkTables {
   organisations: OrganisationsTable
@@ -399,4 +405,5 @@ export interface WorkTables {
   phraseTellings: PhraseTellingsTable
   sharingRecords: SharingRecordsTable
   incidents: IncidentsTable
+  erasures: ErasuresTable
 }

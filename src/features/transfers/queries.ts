@@ -22,8 +22,9 @@ export const insertTransfer = async (tx: Tx, row: { senderId: string; now: Date 
   return { id: made.id, reference }
 }
 
+/** A transfer; undefined also when it was erased. */
 export const transferById = (db: Db | Tx, id: string) =>
-  db.selectFrom('transfers').where('id', '=', id).selectAll().executeTakeFirst()
+  db.selectFrom('transfers').where('id', '=', id).where('state', '!=', 'erased').selectAll().executeTakeFirst()
 
 /** The transfer's row, locked until the transaction ends: two changes of one transfer are made one after the other. */
 export const lockTransfer = (tx: Tx, id: string) =>
@@ -37,6 +38,7 @@ export const transfersOf = (db: Db, senderId: string) =>
   db
     .selectFrom('transfers')
     .where('senderId', '=', senderId)
+    .where('state', '!=', 'erased')
     .select(['id', 'reference', 'state', 'method', 'informationWords', 'createdAt', 'sentAt', 'expiresAt'])
     .select((eb) =>
       eb

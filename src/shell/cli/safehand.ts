@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<Command>> = {
   migrate: async () => (await import('#shell/cli/commands/migrate')).migrateCommand,
   backup: async () => (await import('#shell/cli/commands/backup')).backup,
   restore: async () => (await import('#shell/cli/commands/restore')).restore,
+  erase: async () => (await import('#shell/cli/commands/erase')).erase,
   keeper: async () => (await import('#shell/cli/commands/keeper')).keeper,
   send: async () => (await import('#shell/cli/commands/send')).send,
   collect: async () => (await import('#shell/cli/commands/collect')).collect,

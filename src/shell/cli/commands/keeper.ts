@@ -10,6 +10,7 @@ import { closedRegisters, keyPath, presentNumber } from '#edge/keeper/registers'
 import { rotate } from '#edge/keeper/rotate'
 import type { Db } from '#edge/store/database'
 import { migrate } from '#edge/store/migrate'
+import { replayErasures } from '#features/copies/erase'
 import { CalledWrongly, type Call, type Command } from '#shell/cli/command'
 import { withInstalled } from '#shell/cli/installed'
 
@@ -63,7 +64,8 @@ const acts: Record<string, (call: Call, db: Db, config: Config) => Promise<void>
         ...(newest !== undefined && { newest: await readFile(newest, 'utf8') }),
       }),
     )
-    io.out(json ? JSON.stringify(adopted) : adoptedWords(adopted))
+    const replayed = orThrow(await replayErasures(db, config.erasuresFile))
+    io.out(json ? JSON.stringify({ ...adopted, replayed }) : adoptedWords(adopted, replayed))
   },
   async rotate({ values, json, io }, db, config) {
     const { tiles, signer } = orThrow(await openRegister(db, config))
@@ -100,7 +102,7 @@ async function trustOf(db: Db): Promise<string> {
   return `${keys.join('')}quorum none`
 }
 
-function adoptedWords({ size, placed, lost, closed }: Adopted): string {
+function adoptedWords({ size, placed, lost, closed }: Adopted, replayed: number): string {
   return [
     `The register goes on from ${size} events.`,
     ...(placed > 0 ? [`${placed} events of the backup had been published since, and have got their places.`] : []),
@@ -109,6 +111,7 @@ function adoptedWords({ size, placed, lost, closed }: Adopted): string {
           `${lost} events were published after the backup. That they happened stays on the record; what they said is lost here.`,
         ]
       : []),
+    ...(replayed > 0 ? [`${replayed} erasures made after the backup were done again.`] : []),
     ...(closed > 0 ? [`${closed} registers had been closed since.`] : []),
   ].join('\n')
 }

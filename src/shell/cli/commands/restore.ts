@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeFile } from 'node:fs/promises'
 import { orThrow } from '#core/kit/outcome'
@@ -5,6 +6,7 @@ import { demonstrationMarker, readConfig } from '#config'
 import { finishRestore, loadBackup, openBackup } from '#edge/backup/restore'
 import { beginRestore, endRestore } from '#edge/backup/unfinished'
 import { fileBlobs } from '#edge/blobs/filesystem'
+import { replayErasures } from '#features/copies/erase'
 import { CalledWrongly, type Command } from '#shell/cli/command'
 import { openInstalled } from '#shell/cli/installed'
 import { progressBar } from '#shell/cli/progress'
@@ -38,8 +40,9 @@ Exit code 0: restored. 1: not, and nothing there can be used. 2: called wrongly.
       try {
         const blobs = await fileBlobs(join(dataFolder, 'blobs'))
         const loaded = orThrow(await loadBackup(store, blobs, backup))
+        const replayed = orThrow(await replayErasures(store.db, config.erasuresFile))
         orThrow(await finishRestore(store.db))
-        return loaded
+        return { ...loaded, replayed }
       } finally {
         await close()
       }
@@ -49,8 +52,13 @@ Exit code 0: restored. 1: not, and nothing there can be used. 2: called wrongly.
     io.out(
       json
         ? JSON.stringify({ dataFolder, at, ...ending })
-        : `Restored into ${dataFolder}: everything as of ${at}.\n\nNext: safehand keeper adopt --from ADDRESS_OR_FOLDER, with where the register was published.\nNothing is signed before that.`,
+        : `Restored into ${dataFolder}: everything as of ${at}.\n${erasedWords(config.erasuresFile, ending.replayed)}\n\nNext: safehand keeper adopt --from ADDRESS_OR_FOLDER, with where the register was published.\nNothing is signed before that.`,
     )
     return 0
   },
 }
+
+const erasedWords = (list: string, replayed: number): string =>
+  existsSync(list)
+    ? `${replayed} erasures made after the backup were done again.`
+    : `There is no list of erasures at ${list}: what was erased after the backup, if anything, is back.`
