@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { formatVkey, keyTypes } from '#core/register/note'
-import { meetsQuorum, parseTrustPolicy, trustPolicyFor } from '#core/register/policy'
+import { lackingOf, meetsQuorum, parseTrustPolicy, trustPolicyFor } from '#core/register/policy'
 import { aSigner } from '#core/register/small-register'
 
 const log = formatVkey(aSigner().vkey)
@@ -38,11 +38,23 @@ test('a quorum of none is met by nobody, a single witness only by itself', () =>
   assert.ok(!meetsQuorum(single, new Set(['w1'])))
 })
 
+test('what a quorum lacks is said group by group', () => {
+  const policy = orThrow(parseTrustPolicy(`${witnesses}\ngroup x 2 w1 w2 w3\ngroup both all x w4\nquorum both`))
+  assert.equal(
+    lackingOf(policy, new Set(['w3'])),
+    'both needs 2 of x, w4; without x, w4 it has 0. x needs 2 of w1, w2, w3; without w1, w2 it has 1.',
+  )
+  assert.equal(lackingOf(policy, new Set(['w1', 'w3'])), 'both needs 2 of x, w4; without w4 it has 1.')
+  assert.equal(lackingOf(orThrow(parseTrustPolicy(`${witnesses}\nquorum w2`)), new Set(['w1'])), 'w2 has not signed.')
+})
+
 test('an address may follow a key, and nothing else', () => {
   assert.equal(
     detail(`log ${log} https://register.example.gov.uk\nwitness w ${key(1)} https://w.example\nquorum w`),
     'accepted',
   )
+  const { urls } = orThrow(parseTrustPolicy(`witness w ${key(1)} https://w.example\nwitness v ${key(2)}\nquorum w`))
+  assert.deepEqual([...urls], [['w', 'https://w.example']])
   assert.match(detail(`log ${log} a b\nquorum none`)!, /^Line 1: Write: log KEY/)
   assert.match(detail(`witness w ${key(1)} a b\nquorum none`)!, /^Line 1: Write: witness/)
 })
