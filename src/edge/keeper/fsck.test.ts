@@ -171,3 +171,20 @@ test('not more than a hundred findings are listed', async () => {
   assert.equal(check.findings.length, 100)
   assert.equal(check.firstWrong, 0)
 })
+
+test('the keeper may go on meanwhile', async () => {
+  let hasGoneOn = false
+  const busy = {
+    ...tiles,
+    async read(path: string) {
+      if (path !== 'checkpoint' && !hasGoneOn) {
+        hasGoneOn = true
+        await db.transaction().execute((tx) => recordEvent(tx, 'token-made', {}))
+        await keepOnce({ db, tiles, signer })
+      }
+      return tiles.read(path)
+    },
+  }
+  assert.deepEqual((await fsckRegister(db, busy, signer.vkey)).findings, [])
+  assert.ok(hasGoneOn)
+})

@@ -84,7 +84,7 @@ export async function fsckRegister(db: Db, tiles: Tiles, vkey: Vkey): Promise<Re
   }
   const whole = await checkEvents(db, shown, check.size, note)
   if (head) checkHead(head, edgeRoot(whole), vkey, note)
-  check.waiting = await checkWaiting(db, check.size, note)
+  check.waiting = await checkWaiting(db, note)
   return check
 }
 
@@ -201,11 +201,12 @@ function checkHead(head: Omit<Head, 'published'>, root: Uint8Array, vkey: Vkey, 
 }
 
 /** Events without a place, against their leaves; and that no place is beyond the head. */
-async function checkWaiting(db: Db, size: number, note: Note): Promise<number> {
+async function checkWaiting(db: Db, note: Note): Promise<number> {
   const beyond = await db
     .selectFrom('registerEvents')
     .select((eb) => eb.fn.min('seq').as('seq'))
-    .where('seq', '>=', size)
+    // The head as this one statement sees it: the keeper may have signed more since the check began.
+    .where('seq', '>=', (eb) => eb.fn.coalesce(eb.selectFrom('registerHead').select('size'), eb.lit(0)))
     .executeTakeFirstOrThrow()
   if (beyond.seq !== null) note('database', 'The event has a place that was never signed.', Number(beyond.seq))
   let waiting = 0
