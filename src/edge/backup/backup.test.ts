@@ -111,7 +111,9 @@ test('what was backed up comes back: every row, every byte, the jobs that wait a
   assert.deepEqual(orThrow(to.loaded), { rows: made.rows, jobs: 1, blobs: 3, without: 0 })
   const [before, now] = [await allRows(from.db), await allRows(to.db)]
   assert.equal(now.register_restored!.length, 1)
-  assert.deepEqual({ ...now, register_restored: [] }, before)
+  await sql`update register_head set published = null`.execute(from.db)
+  const { register_head: head } = await allRows(from.db)
+  assert.deepEqual({ ...now, register_restored: [] }, { ...before, register_head: head })
   assert.deepEqual(await waiting(to.db), await waiting(from.db))
   const bytes = async (blobs: FaultyBlobs) => {
     const found = await Array.fromAsync(blobs.list(''), async ({ key }) => [

@@ -138,6 +138,8 @@ export function finishRestore(db: Db): Promise<Outcome<undefined>> {
       await enqueue(tx, name as JobName, data, options)
     }
     await sql`insert into register_restored default values`.execute(tx)
+    // The world has seen more by now: nothing older is shown to anybody.
+    await sql`update register_head set published = null`.execute(tx)
     await sql`drop schema ${sql.id(restoringSchema)} cascade`.execute(tx)
     return ok()
   })

@@ -9,6 +9,7 @@ export const eventNames = [
   // People
   'token-made',
   'token-ended',
+  'sign-in-key-made',
   'device-enrolled',
   'device-ended',
   'passkey-added',

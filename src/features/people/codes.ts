@@ -1,9 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { recordEvent } from '#edge/keeper/record'
 import type { Db, Tx } from '#edge/store/database'
 import { saveCode, takeTry, useCode, type CodePurpose } from '#features/people/queries'
-import { hashSecret } from '#features/people/sessions'
+import { hashSecret, makeToken } from '#features/people/sessions'
 
 // Without I, L, O and U: nobody has to tell them from 1, 0 and V.
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -65,4 +66,20 @@ export async function checkCode(
       fields: { code: `That is not the code we sent. You have ${live.triesLeft} tries left` },
     })
   return (await useCode(db, live.id, typed.now)) ? ok(live.subjectId) : fail('code-expired')
+}
+
+/**
+ * A key that signs a person in once, within `codeMinutes`, in any browser: for whoever runs the server and may act for
+ * anyone anyway, where no mail goes out yet. It is a code that brings a browser's secret of its own.
+ */
+export async function makeSignInKey(tx: Tx, { personId, now }: { personId: string; now: Date }): Promise<string> {
+  const browser = makeToken()
+  await recordEvent(tx, 'sign-in-key-made', { person: personId })
+  return `${await askCode(tx, { purpose: 'sign-in', subjectId: personId, browser, now })}-${browser}`
+}
+
+/** The code that was typed and the browser it is good in: this one, or with a sign-in key its own. */
+export function typedCode(typed: string, browser: string): { code: string; browser: string } {
+  const [, code, own] = /^([0-9A-Z]{8})-([\w-]{43})$/.exec(typed.trim()) ?? []
+  return code !== undefined && own !== undefined ? { code, browser: own } : { code: typed, browser }
 }

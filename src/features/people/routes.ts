@@ -8,7 +8,7 @@ import { email, fields, id, line, optional } from '#edge/web/fields'
 import { countUse } from '#edge/web/rates'
 import { action, raw, screen, type Route } from '#edge/web/route'
 import { accountRoutes } from '#features/people/account-routes'
-import { askCode, checkCode } from '#features/people/codes'
+import { askCode, checkCode, typedCode } from '#features/people/codes'
 import { signInLetter } from '#features/people/mails'
 import { checkPasskey, passkeyRequest } from '#features/people/passkeys'
 import { staff, staffByEmail, staffById } from '#features/people/queries'
@@ -68,15 +68,14 @@ const codePage = screen({
 const enterCode = action({
   path: '/sign-in/code',
   who: 'anyone',
-  summary: 'Sign in with a mailed code, in the browser that asked for it',
+  summary: 'Sign in with a mailed code, in the browser that asked for it, or with a sign-in key',
   fields: fields({ code: line('the code', limits.lineCharacters), next: nextField }),
   again: codePage,
   rates: ['wrong-codes'],
   run: async (visit, body) => {
     const proved = await checkCode(visit.house.db, {
       purpose: 'sign-in',
-      browser: visit.browser,
-      code: body.code,
+      ...typedCode(body.code, visit.browser),
       now: visit.now,
     })
     if (!proved.ok) return proved

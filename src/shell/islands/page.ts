@@ -5,4 +5,4 @@ for (const component of [Button, Checkboxes, ErrorSummary, NotificationBanner, R
 
 // A mailed link carries its code behind the '#', which browsers never send: it fills the field; a press still sends it.
 const code = document.querySelector<HTMLInputElement>('input[data-code-from-link]')
-if (code && /^#[0-9A-Za-z-]{8,9}$/.test(location.hash)) code.value = location.hash.slice(1)
+if (code && /^#(?:[0-9A-Za-z-]{8,9}|[\w-]{52})$/.test(location.hash)) code.value = location.hash.slice(1)

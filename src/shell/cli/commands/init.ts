@@ -171,4 +171,5 @@ Next:
      name for ever.
   2. Set SAFEHAND_SMTP to your mail relay: people sign in with a code by email.
   3. Start it: safehand serve --data ${dataFolder}
-  4. Sign in as ${address}, and add your colleagues and what they may do.`
+  4. Sign in as ${address}, and add your colleagues and what they may do. Before mail goes out:
+     safehand token --sign-in --person ${address} --data ${dataFolder} prints a link that signs in once.`
