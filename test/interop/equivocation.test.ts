@@ -49,7 +49,7 @@ async function aDeceiver(t: TestContext) {
     const at = join(folder, name)
     const keeper = { db, tiles: tileFolder(at), signer, trust: policy }
     const told: Problem[] = []
-    const { look } = gatherFrom({ ...keeper, policy }, (problem) => told.push(problem))
+    const { look } = gatherFrom(keeper, (problem) => told.push(problem))
     let files = 0
     const save = async (what: string) => {
       const path = join(folder, `${name}-${files++}`)

@@ -138,7 +138,7 @@ test("Go accepts a witness's cosignature, and notices when it is missing or of a
   const witness = orThrow(await openWitness(join(folder, 'witness'), 'witness.example', [signer.vkey]))
   const served = await serveWitness(witness, { host: '127.0.0.1', port: 0 }, (error) => assert.fail(error))
   const policy = orThrow(parseTrustPolicy(`witness w ${formatVkey(witness.vkey)} ${served.url}\nquorum w\n`))
-  await gatherFrom({ ...log, policy }, (problem) => assert.fail(JSON.stringify(problem))).look()
+  await gatherFrom({ ...log, trust: policy }, (problem) => assert.fail(JSON.stringify(problem))).look()
   await served.close()
   await witness.close()
   await refuses(log.at, /1 of 2 have signed/, formatVkey(witness.vkey))

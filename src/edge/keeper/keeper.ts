@@ -72,7 +72,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     if (text !== lastReport) parts.report(what)
     lastReport = text
   }
-  const gathering = parts.trust && gatherFrom({ ...parts, policy: parts.trust }, parts.report)
+  const gathering = parts.trust && gatherFrom({ ...parts, trust: parts.trust }, parts.report)
   const once = () => {
     const round = turn.then(() => keepOnce(parts))
     turn = round.catch(() => {})

@@ -13,9 +13,10 @@ import { parseTrustPolicy, type TrustPolicy } from '#core/register/policy'
 import { aSigner } from '#core/register/small-register'
 import { verifyReceipt } from '#core/register/verify'
 import { latestCheckpoint } from '#edge/keeper/head'
-import { keepOnce, startKeeper } from '#edge/keeper/keeper'
+import { keepOnce, startKeeper, type KeeperParts } from '#edge/keeper/keeper'
 import { receiptFor, waitForReceipt } from '#edge/keeper/receipt'
 import { recordEvent } from '#edge/keeper/record'
+import { rotate } from '#edge/keeper/rotate'
 import { tileFolder } from '#edge/keeper/tiles'
 import { cosignedCheckpoints, gatherFrom, readWitnesses } from '#edge/keeper/witness'
 import type { Db } from '#edge/store/database'
@@ -50,8 +51,8 @@ const record = async (db: Db, n = 1) =>
     return ids
   })
 
-async function aWitness(t: TestContext, name: string) {
-  const witness = orThrow(await openWitness(await aFolder(t), `${name}.example`, [signer.vkey]))
+async function aWitness(t: TestContext, name: string, logs = [signer.vkey]) {
+  const witness = orThrow(await openWitness(await aFolder(t), `${name}.example`, logs))
   const served = await serveWitness(witness, { host: '127.0.0.1', port: 0 }, (error) => assert.fail(error))
   let isClosed = false
   const close = async () => {
@@ -77,9 +78,13 @@ async function aServer(t: TestContext, handle: RequestListener) {
 
 const policyOf = (...lines: string[]) => orThrow(parseTrustPolicy([`log ${key}`, ...lines, ''].join('\n')))
 
-async function gather(t: TestContext, register: Awaited<ReturnType<typeof aRegister>>, policy: TrustPolicy) {
+async function gather(
+  t: TestContext,
+  register: Pick<KeeperParts, 'db' | 'tiles' | 'signer' | 'closedTiles'>,
+  policy: TrustPolicy,
+) {
   const told: Problem[] = []
-  const gathering = gatherFrom({ ...register, policy }, (problem) => told.push(problem))
+  const gathering = gatherFrom({ ...register, trust: policy }, (problem) => told.push(problem))
   t.after(() => gathering.stop())
   const keepAndLook = async () => {
     orThrow(await keepOnce(register))
@@ -210,6 +215,35 @@ test('whatever a witness answers wrongly is refused and told of, and never kept'
   assert.deepEqual(said.same, ['witness-refuses', 'It has seen another register of 0 events.'])
   assert.equal(said.moved![0], 'witness-silent')
   assert.equal(said.long![0], 'witness-silent')
+})
+
+test('the end of a register that was closed is cosigned too, and its receipts carry it', async (t) => {
+  const register = await aRegister(t)
+  const next = aSigner(`${signer.vkey.name}/2`, keyTypes.ed25519, 8)
+  const a = await aWitness(t, 'a', [signer.vkey, next.vkey])
+  const policy = policyOf(`log ${formatVkey(next.vkey)}`, a.line, 'quorum a')
+  const [old] = await record(register.db, 3)
+  await (await gather(t, register, policy)).keepAndLook()
+  const last = (await record(register.db, 2))[1]!
+  orThrow(await rotate({ ...register, next }))
+  const after = { ...register, signer: next, tiles: tileFolder(await aFolder(t)), closedTiles: () => register.tiles }
+  const [young] = await record(after.db, 1)
+  const { keepAndLook, told } = await gather(t, after, policy)
+  await keepAndLook()
+  await keepAndLook()
+  assert.deepEqual(told, [])
+  for (const [id, size] of [
+    [old!, 6],
+    [last, 6],
+    [young!, 1],
+  ] as const) {
+    const verified = orThrow(
+      verifyReceipt(orThrow(await receiptFor(after.db, { ...after, trust: policy }, id)), policy),
+    )
+    assert.deepEqual([verified.size, verified.witnesses], [size, ['a']])
+  }
+  const closed = await after.db.selectFrom('closedRegisters').select('checkpoint').executeTakeFirstOrThrow()
+  assert.equal(closed.checkpoint.split('\u2014').length, 3, 'one line of the register and one of the witness')
 })
 
 test('the file of witnesses must say where each answers, and may name this register alone', async (t) => {

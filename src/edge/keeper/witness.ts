@@ -4,11 +4,12 @@ import { limits } from '#core/kit/limits'
 import { fail, orThrow, type Outcome, type Problem } from '#core/kit/outcome'
 import { parseCheckpoint, wholeNumber } from '#core/register/checkpoint'
 import { proveSubtree } from '#core/register/merkle'
-import { formatVkey, parseNote, type Vkey } from '#core/register/note'
+import { formatVkey, isBy, parseNote, parseVkey, type NoteSignature, type Vkey } from '#core/register/note'
 import { meetsQuorum, parseTrustPolicy, type TrustPolicy } from '#core/register/policy'
 import { rootsFromTiles } from '#core/register/tile'
 import { formatSubmission, takeCosignature } from '#core/register/witness'
 import { bodyOf } from '#edge/fetched'
+import type { KeeperParts } from '#edge/keeper/keeper'
 import { tileReader, type Tiles } from '#edge/keeper/tiles'
 import type { Db, Tx } from '#edge/store/database'
 
@@ -43,11 +44,15 @@ export async function readWitnesses(path: string, register: Vkey): Promise<Outco
   return parsed
 }
 
-/** The checkpoints that witnesses have signed, newest first: seldom more than two are kept. */
+/** The checkpoints of the present register that witnesses have signed, newest first: seldom more than two are kept. */
 export async function cosignedCheckpoints(db: Db | Tx): Promise<Cosigned[]> {
+  const head = await db.selectFrom('registerHead').select('vkey').executeTakeFirst()
+  const origin = head && orThrow(parseVkey(head.vkey)).name
   const rows = await db.selectFrom('registerCosigned').selectAll().orderBy('size', 'desc').orderBy('witness').execute()
   const found = new Map<string, Cosigned>()
   for (const { size, checkpoint, line, witness } of rows) {
+    // Another process may just have kept a line for the register that was closed.
+    if (!checkpoint.startsWith(`${origin}\n`)) continue
     const before = found.get(checkpoint)
     const witnesses = [...(before?.witnesses ?? []), witness]
     found.set(checkpoint, { size, note: (before?.note ?? checkpoint) + line, witnesses })
@@ -63,7 +68,7 @@ export function isWitnessed(policy: TrustPolicy, { witnesses }: Cosigned): boole
 
 /** Asks witnesses to cosign, beside the keeper and without any of its locks. */
 export interface Gathering {
-  /** Asks those that have not cosigned what is published now and are not being asked already. */
+  /** Asks those that have not cosigned what is published, now or at the end of a closed register. */
   look: () => Promise<void>
   /** Ends what is under way. */
   stop: () => Promise<void>
@@ -74,20 +79,32 @@ interface Known {
   name: string
   vkey: Vkey
   url: string
+  isBusy: boolean
+  /** By the registers' names. */
+  standing: Map<string, Standing>
+}
+
+/** How a witness stands to one register. */
+interface Standing {
   /** The size that it cosigned last, as far as we know. */
   size: number
   /** When it may be asked again after it failed, by `performance.now()`. */
   notBefore: number
-  /** What was reported of it last. */
+  /** What was reported last. */
   told: string
-  isBusy: boolean
 }
 
-/** What is published: what witnesses are asked to sign. */
+/** What witnesses are asked to sign: what a register published last. */
 interface Published {
+  origin: string
   size: number
   text: string
+  /** As the register signed it; of a closed one with the lines of witnesses that are there. */
   note: string
+  signatures: NoteSignature[]
+  tiles: Tiles
+  /** Of a register that was closed. */
+  number?: number
 }
 
 /**
@@ -96,40 +113,40 @@ interface Published {
  * @param report - told once of each new trouble with a witness, and again after it was well in between
  */
 export function gatherFrom(
-  { db, tiles, policy }: { db: Db; tiles: Tiles; policy: TrustPolicy },
+  { db, tiles, closedTiles, trust }: Pick<KeeperParts, 'db' | 'tiles' | 'closedTiles'> & { trust: TrustPolicy },
   report: (problem: Problem) => void,
 ): Gathering {
-  const all = [...policy.witnesses].map(([name, vkey]): Known => {
-    const url = policy.urls.get(name)!.replace(/\/$/, '')
-    return { name, vkey, url, size: 0, notBefore: 0, told: '', isBusy: false }
+  const all = [...trust.witnesses].map(([name, vkey]): Known => {
+    const url = trust.urls.get(name)!.replace(/\/$/, '')
+    return { name, vkey, url, isBusy: false, standing: new Map() }
   })
   const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
   const gather = async (one: Known, published: Published) => {
-    one.isBusy = true
-    try {
-      const line = await askWitness(one, published, tiles, stopping.signal)
-      if (line.ok) await keepLine(db, policy, published, { witness: formatVkey(one.vkey), line: line.value })
-      const problem = line.ok ? undefined : line.problem
-      one.notBefore = problem ? performance.now() + limits.witnessRetryMs : 0
-      const told = problem ? JSON.stringify(problem) : ''
-      if (problem && told !== one.told && !stopping.signal.aborted) report(problem)
-      one.told = told
-    } finally {
-      one.isBusy = false
-    }
+    const standing = one.standing.get(published.origin) ?? { size: 0, notBefore: 0, told: '' }
+    if (performance.now() < standing.notBefore) return
+    one.standing.set(published.origin, standing)
+    const line = await askWitness(one, standing, published, stopping.signal)
+    if (line.ok) await keepLine(db, trust, published, { witness: formatVkey(one.vkey), line: line.value })
+    const problem = line.ok ? undefined : line.problem
+    standing.notBefore = problem ? performance.now() + limits.witnessRetryMs : 0
+    const told = problem ? JSON.stringify(problem) : ''
+    if (problem && told !== standing.told && !stopping.signal.aborted) report(problem)
+    standing.told = told
   }
   const look = async () => {
-    const published = await readPublished(db)
-    if (!published || stopping.signal.aborted) return
-    const signed = await db
-      .selectFrom('registerCosigned')
-      .select('witness')
-      .where('size', '=', published.size)
-      .execute()
-    const isWanted = ({ vkey, notBefore, isBusy }: Known) =>
-      !isBusy && performance.now() >= notBefore && !signed.some(({ witness }) => witness === formatVkey(vkey))
-    await Promise.all(all.filter(isWanted).map((one) => gather(one, published)))
+    const registers = [...(await readPublished(db, tiles)), ...(closedTiles ? await readClosed(db, closedTiles) : [])]
+    const askFor = async (one: Known) => {
+      one.isBusy = true
+      try {
+        for (const published of registers) {
+          if (!published.signatures.some((line) => isBy(line, one.vkey))) await gather(one, published)
+        }
+      } finally {
+        one.isBusy = false
+      }
+    }
+    if (!stopping.signal.aborted) await Promise.all(all.filter(({ isBusy }) => !isBusy).map(askFor))
   }
   return {
     look() {
@@ -144,27 +161,56 @@ export function gatherFrom(
   }
 }
 
-async function readPublished(db: Db): Promise<Published | undefined> {
+/** The present register as it is published, if it is. */
+async function readPublished(db: Db, tiles: Tiles): Promise<Published[]> {
   const head = await db.selectFrom('registerHead').select('published').executeTakeFirst()
-  if (!head?.published) return undefined
-  const { text } = orThrow(parseNote(head.published))
-  return { size: orThrow(parseCheckpoint(text)).size, text, note: head.published }
+  if (!head?.published) return []
+  const lines = await db
+    .selectFrom('registerCosigned')
+    .select('line')
+    .where('checkpoint', '=', head.published)
+    .execute()
+  const signed = readNote(head.published + lines.map(({ line }) => line).join(''))
+  return [{ ...signed, note: head.published, tiles }]
+}
+
+/** The registers that were closed, as they ended: their last event may not have been witnessed before. */
+async function readClosed(db: Db, tilesOf: (number: number) => Tiles): Promise<Published[]> {
+  const closed = await db.selectFrom('closedRegisters').select(['number', 'checkpoint']).orderBy('number').execute()
+  return closed.map(({ number, checkpoint }) => ({ ...readNote(checkpoint), number, tiles: tilesOf(number) }))
+}
+
+function readNote(note: string) {
+  const { text, signatures } = orThrow(parseNote(note))
+  const { origin, size } = orThrow(parseCheckpoint(text))
+  return { origin, size, text, note, signatures }
 }
 
 /** Keeps a witness's line, and forgets older checkpoints but for the newest that enough have signed. */
 async function keepLine(
   db: Db,
-  policy: TrustPolicy,
-  { size, note }: Published,
+  trust: TrustPolicy,
+  { size, note, number }: Published,
   signed: { witness: string; line: string },
-) {
+): Promise<void> {
+  if (number !== undefined) {
+    // Only to what was read: of two processes that ask at once, the second looks again.
+    const added = { checkpoint: note + signed.line }
+    const same = db
+      .updateTable('closedRegisters')
+      .set(added)
+      .where('number', '=', number)
+      .where('checkpoint', '=', note)
+    await same.execute()
+    return
+  }
   const row = { size, checkpoint: note, ...signed }
   await db
     .insertInto('registerCosigned')
     .values(row)
     .onConflict((conflict) => conflict.columns(['size', 'witness']).doUpdateSet(row))
     .execute()
-  const enough = (await cosignedCheckpoints(db)).find((cosigned) => isWitnessed(policy, cosigned))
+  const enough = (await cosignedCheckpoints(db)).find((cosigned) => isWitnessed(trust, cosigned))
   await db
     .deleteFrom('registerCosigned')
     .where('size', '<', size)
@@ -179,29 +225,29 @@ async function keepLine(
  */
 async function askWitness(
   one: Known,
-  { size, text, note }: Published,
-  tiles: Tiles,
+  standing: Standing,
+  { size, text, note, tiles }: Published,
   stop: AbortSignal,
 ): Promise<Outcome<string>> {
   const refuses = (why: string) => fail('witness-refuses', { detail: `${one.name} at ${one.url}: ${why}` })
   const roots = rootsFromTiles(size, tileReader(tiles))
   // Twice, as the first answer may name a size, and once more for another process that asked in between.
   for (let tries = 0; tries < 3; tries++) {
-    const old = one.size <= size ? one.size : 0
+    const old = standing.size <= size ? standing.size : 0
     const proof = old > 0 ? await proveSubtree(0, old, size, roots) : []
     const answer = await post(`${one.url}/add-checkpoint`, formatSubmission({ old, proof, note }), stop)
     if (!answer) return fail('witness-silent', { detail: `${one.name} at ${one.url}` })
     if (answer.status === 200) {
       const line = takeCosignature(text, answer.text, one.vkey)
       if (!line.ok) return refuses('What it answered is not its cosignature.')
-      one.size = size
+      standing.size = size
       return line
     }
     const theirs = answer.status === 409 ? wholeNumber(answer.text.replace(/\n$/, '')) : undefined
     if (theirs === undefined) return refuses(`It answered ${answer.status}.`)
     if (theirs > size) return refuses(`It has seen ${theirs} events, and only ${size} are published here.`)
     if (theirs === old) return refuses(`It has seen another register of ${old} events.`)
-    one.size = theirs
+    standing.size = theirs
   }
   return refuses('It names another size each time.')
 }
