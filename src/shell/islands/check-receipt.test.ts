@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
 import { utf8 } from '#core/kit/bytes'
-import { formatVkey } from '#core/register/note'
+import { formatVkey, keyTypes } from '#core/register/note'
 import { trustPolicyFor } from '#core/register/policy'
 import { aReceipt, aSigner, someEvidence } from '#core/register/small-register'
 
@@ -93,6 +93,14 @@ test('a trust policy may be pasted where the key goes', async () => {
   const policy = trustPolicyFor(aSigner().vkey)
   assert.equal((await verdictOn(await aReceipt(), policy)).kind, 'genuine')
   assert.match((await verdictOn(await aReceipt(), `log ${key}\nquorum nobody`)).text, /nobody is not defined above/)
+})
+
+test('a policy that asks for witnesses names who has not signed', async () => {
+  const witness = formatVkey(aSigner('witness.example', keyTypes.ed25519Cosignature, 3).vkey)
+  const policy = `log ${key}\nwitness neighbour ${witness}\nquorum neighbour\n`
+  const { kind, text } = await verdictOn(await aReceipt(), policy)
+  assert.equal(kind, 'refused')
+  assert.match(text, /Too few of the witnesses[^]*neighbour has not signed\./)
 })
 
 test('markup in a receipt is shown as text', async () => {
