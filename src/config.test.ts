@@ -83,6 +83,7 @@ test('an address has no path, question, name or password in it', () => {
 test('a demonstration refuses what would make it real', () => {
   const demonstration = true
   assert.match(refusal({ demonstration }, { SAFEHAND_SMTP: 'smtp://mail.example' }), /leave out SAFEHAND_SMTP/)
+  assert.match(refusal({ demonstration }, { SAFEHAND_WITNESSES: 'policy' }), /leave out SAFEHAND_WITNESSES/)
   assert.match(refusal({ demonstration }, https), /leave out SAFEHAND_URL/)
   assert.match(refusal({ demonstration }, { DATABASE_URL: 'postgres://x' }), /leave out DATABASE_URL/)
   assert.match(refusal({ demonstration, host: '0.0.0.0' }), /needs https|leave out the address/)
