@@ -1,3 +1,4 @@
+import { readFileSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
@@ -26,7 +27,8 @@ export interface Flags {
  * @returns the settings, or `setting-wrong` with a sentence that says which to change. An address that others can reach
  * without https is refused, and a demonstration refuses everything that would make it real.
  */
-export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config> {
+export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcome<Config> {
+  const env = withCredentials(environment)
   const wrong = (detail: string) => fail('setting-wrong', { detail })
   const demonstration = flags.demonstration ?? false
   const host = flags.host ?? env.SAFEHAND_HOST ?? '127.0.0.1'
@@ -68,6 +70,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     return wrong(
       'SAFEHAND_ERASURES must lie outside the data folder and its backups: a backup must not take its own erasures back.',
     )
+  const metrics = metricsAt(env)
+  if (!metrics.ok) return metrics
   return ok({
     dataFolder,
     keysFolder,
@@ -81,6 +85,30 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Outcome<Config
     postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
     ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
     ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),
+    ...(metrics.value ? { metrics: metrics.value } : {}),
     ...(env.SAFEHAND_WITNESSES ? { witnessesFile: resolve(env.SAFEHAND_WITNESSES) } : {}),
   })
+}
+
+/** Where metrics are answered, if anywhere. They tell how busy people are, so others see them only when told to. */
+function metricsAt(env: NodeJS.ProcessEnv): Outcome<Config['metrics']> {
+  if (!env.SAFEHAND_METRICS) return ok(undefined)
+  const wrong = (detail: string) => fail('setting-wrong', { detail })
+  const [, host, digits] = /^(\S+):(\d{1,5})$/.exec(env.SAFEHAND_METRICS) ?? []
+  const port = Number(digits)
+  if (host === undefined || port < 1 || port > 65_535)
+    return wrong('SAFEHAND_METRICS must be an address and a port, like 127.0.0.1:9464')
+  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  if (loopback.has(bare) || env.SAFEHAND_METRICS_OPEN === 'yes') return ok({ host: bare, port })
+  return wrong(
+    `On ${bare} others can read the metrics. If they may, set SAFEHAND_METRICS_OPEN=yes; otherwise listen on 127.0.0.1.`,
+  )
+}
+
+/** Settings with those that systemd hands over as files (`LoadCredential`), named as the settings are. */
+function withCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const folder = env.CREDENTIALS_DIRECTORY
+  if (!folder) return env
+  const names = readdirSync(folder).filter((name) => /^(SAFEHAND_[A-Z_]+|DATABASE_URL)$/.test(name))
+  return { ...env, ...Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), 'utf8').trim()])) }
 }

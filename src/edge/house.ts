@@ -22,6 +22,8 @@ export interface Config {
   mailFrom: string
   /** Set: a policy file (C2SP tlog-policy) whose witnesses are asked to cosign the register. */
   witnessesFile?: string
+  /** Set: metrics are answered here, apart from the pages. */
+  metrics?: { host: string; port: number }
   demonstration: boolean
   /** Addresses and networks of the proxies whose word about the caller is taken. */
   trustProxy: string[]

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
 import { demonstrationMarker } from '#config'
-import { fail, ok, orThrow, type Outcome } from '#core/kit/outcome'
+import { fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
 import { loadRulebook } from '#core/policy/rulebook'
 import { stack } from '#core/policy/stack'
@@ -21,11 +22,14 @@ import { deliverHeld } from '#edge/mail/outbox'
 import { inTransaction, openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { migrate } from '#edge/store/migrate'
+import { logFor } from '#edge/watch/log'
+import { standingOf } from '#edge/watch/standing'
 import { ratesKeyOf, tidyRates } from '#edge/web/rates'
 import { replayErasures } from '#features/copies/erase'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { tidySessions } from '#features/people/queries'
 import { seedDemonstration } from '#shell/demonstration'
+import { serveMetrics, standingFamilies } from '#shell/metrics'
 import { assetsFolder, buildApp } from '#shell/web/app'
 import { allRoutes } from '#shell/web/routes'
 
@@ -98,12 +102,14 @@ async function openStore(
 
 /** A Safehand that runs. */
 export interface Running {
-  house: House
   /** Address it answers at. */
   url: string
   /** Comes true when the database is gone and does not come back: then the process must end. */
   lost: Promise<Error>
+  /** Lets requests and jobs under way end, for a while, then ends the rest in order, the database last. */
   stop: () => Promise<void>
+  /** While it stops: waits for no request any more. */
+  cut: () => void
 }
 
 /**
@@ -121,30 +127,50 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   const opened = await openStore(config)
   if (!opened.ok) return opened
   const { store, lost, stop: stopDatabase } = opened.value
-  const whole = await checkDatabaseRestored(store.db)
-  const migrated = whole.ok ? await migrate(store.db) : whole
-  // Before anybody can ask: what was erased while a process was killed, or after a backup.
-  const replayed = migrated.ok ? await replayErasures(store.db, config.erasuresFile) : migrated
-  const register = replayed.ok ? await openRegister(store.db, config) : replayed
-  if (!register.ok) {
-    await store.close()
-    await stopDatabase()
-    return register
+  const ends = [stopDatabase, () => store.close()]
+  const stop = async () => {
+    for (const end of ends.toReversed()) await end()
   }
-  const report = (what: unknown) => console.error(what)
-  const keeper = startKeeper({ db: store.db, ...register.value, restMs: limits.keeperRestMs, report })
-  const jobs = await startJobs(store)
+  try {
+    const app = await begin({ config, store, ...loaded.value, now }, ends)
+    return ok({ url: config.publicUrl, lost, stop, cut: () => app.server.closeAllConnections() })
+  } catch (error) {
+    await stop()
+    if (error instanceof ProblemError) return { ok: false, problem: error.problem }
+    throw error
+  }
+}
+
+/**
+ * Starts what stands on the database.
+ *
+ * @param ends - is given how to end each thing, in the order in which they were begun
+ * @throws ProblemError for what keeps it from starting
+ */
+async function begin(
+  parts: Pick<House, 'config' | 'policy' | 'rulebookVersions' | 'now'> & { store: Store },
+  ends: (() => Promise<unknown>)[],
+): Promise<FastifyInstance> {
+  const { store, ...given } = parts
+  const { config } = given
+  orThrow(await checkDatabaseRestored(store.db))
+  orThrow(await migrate(store.db))
+  // Before anybody can ask: what was erased while a process was killed, or after a backup.
+  orThrow(await replayErasures(store.db, config.erasuresFile))
+  const register = orThrow(await openRegister(store.db, config))
+  const keeper = startKeeper({ db: store.db, ...register, restMs: limits.keeperRestMs, report: logFor('register') })
+  ends.push(() => keeper.stop())
   const house: House = {
-    config,
+    ...given,
     db: store.db,
     blobs: await fileBlobs(join(config.dataFolder, 'blobs')),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
-    ratesKey: await ratesKeyOf(register.value.signer),
-    ...loaded.value,
-    now,
+    ratesKey: await ratesKeyOf(register.signer),
   }
   if (config.demonstration) await seedDemonstration(house)
+  const jobs = await startJobs(store, logFor('jobs'))
+  ends.push(() => jobs.stop())
   await jobs.work('deliver-mail', (ids) =>
     mailDelivery(store.db, { smtpUrl: config.smtpUrl, from: config.mailFrom })(ids.id!),
   )
@@ -156,29 +182,36 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   await jobs.work('destroy-parcel', (ids) => destroyParcel(house, ids.parcelId!))
   await jobs.repeat('tidy', '* * * * *')
   if (config.smtpUrl) await inTransaction(store.db, async (tx) => ok(await deliverHeld(tx)))
-  const built = await builtAssets()
-  const app = await buildApp(house, allRoutes(house.policy), built)
-  await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+  const app = await buildApp(house, allRoutes(house.policy), await builtAssets())
+  ends.push(() => closeWithin(app, limits.stopRequestsMs))
+  await listening(app.listen({ host: config.host, port: config.port }), config.port, '--port')
+  if (config.metrics) {
+    const families = async () => [...app.requestFamilies(), ...standingFamilies(await standingOf(house))]
+    ends.push(await listening(serveMetrics(config.metrics, families), config.metrics.port, 'SAFEHAND_METRICS'))
+  }
+  return app
+}
+
+/** Lets requests under way end, for so long; then they are broken off. */
+async function closeWithin(app: FastifyInstance, milliseconds: number): Promise<void> {
+  const patience = setTimeout(() => app.server.closeAllConnections(), milliseconds)
+  // A connection that was busy when the server closed would be kept for the next request.
+  const idle = setInterval(() => app.server.closeIdleConnections(), limits.idleCheckMs)
+  await app.close()
+  clearTimeout(patience)
+  clearInterval(idle)
+}
+
+/** What begins to listen; a port that another program has is a setting to change. */
+const listening = <T>(begun: Promise<T>, port: number, setting: string): Promise<T> =>
+  begun.catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') throw error
-    orThrow(
+    return orThrow(
       fail('setting-wrong', {
-        detail: `Something else answers at port ${config.port} already. Choose another with --port.`,
+        detail: `Something else answers at port ${port} already. Choose another with ${setting}.`,
       }),
     )
   })
-  return ok({
-    house,
-    url: config.publicUrl,
-    lost,
-    async stop() {
-      await app.close()
-      await jobs.stop()
-      await keeper.stop()
-      await store.close()
-      await stopDatabase()
-    },
-  })
-}
 
 /** The built islands and styles, at an address that changes whenever they do, so that they can be kept for ever. */
 async function builtAssets() {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -83,7 +82,6 @@ test('installed, it serves pages and receipts that its command line verifies, an
       env,
     },
   )
-  const ended = once(server, 'exit')
   const url = `http://localhost:${port}`
   const page = await (await fetch(`${url}/sign-in`, { headers: { accept: 'text/html' } })).text()
   const [, style] = /<link[^>]+href="([^"]+\.css)"/.exec(page)!
@@ -117,7 +115,7 @@ test('installed, it serves pages and receipts that its command line verifies, an
   assert.match((await run('npx', 'safehand', 'verify', 'event.tlog-proof', '--key', vkey)).stdout, /^Genuine\./)
   assert.match((await run('npx', 'safehand', 'fsck', '--data', env.DATA)).stdout, /^Sound\./)
 
-  server.kill('SIGTERM')
-  assert.deepEqual(await ended, [0, null])
+  server.child.kill('SIGTERM')
+  assert.deepEqual(await server.ended, [0, null])
   await assert.rejects(readFile(join(env.DATA, 'postgres/data/postmaster.pid')), { code: 'ENOENT' })
 })

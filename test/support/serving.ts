@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { createInterface } from 'node:readline'
 
 /** A port of this machine that nothing listens on. */
 export async function freePort(): Promise<number> {
@@ -13,22 +12,40 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a program that serves, waits until it says that it is ready, and ends it with the test whatever happens. */
-export async function serving(
+/** A program that serves. */
+export interface Serving {
+  child: ChildProcess
+  /** All it has written so far, on both outputs. */
+  said: () => string
+  /** Comes true with its exit code and signal. */
+  ended: Promise<[number | null, NodeJS.Signals | null]>
+}
+
+/** Starts a program; it is ended with the test whatever happens. */
+export function start(
   t: { after(clean: () => Promise<void>): void },
   command: string,
   args: string[],
   options: SpawnOptions,
-): Promise<ChildProcess> {
+): Serving {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = once(child, 'close') as Serving['ended']
+  let said = ''
+  for (const output of [child.stdout!, child.stderr!]) output.on('data', (text) => (said += text))
   t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
   })
-  let said = ''
-  child.stderr!.on('data', (text) => (said += text))
-  for await (const line of createInterface({ input: child.stdout! })) if (line.includes('ready at')) return child
-  throw new Error(`It did not start: ${said}`)
+  return { child, said: () => said, ended }
+}
+
+/** As `start`, and waits until it says that it is ready. */
+export async function serving(...given: Parameters<typeof start>): Promise<Serving> {
+  const begun = start(...given)
+  const ready = new Promise<boolean>((resolve) => {
+    begun.child.stdout!.on('data', () => begun.said().includes('ready at') && resolve(true))
+    void begun.ended.then(() => resolve(false))
+  })
+  if (await ready) return begun
+  throw new Error(`It did not start: ${begun.said()}`)
 }

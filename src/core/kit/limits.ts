@@ -153,6 +153,15 @@ export const limits = {
   jobKeptSeconds: 24 * 60 * 60,
   jobStopMs: 20_000,
 
+  // Watching
+  watchRestMs: 2_000,
+  watchPatienceMs: 3_000,
+  eventWaitMs: 2 * 60_000,
+  mailWaitMs: 30 * 60_000,
+  diskFreeBytes: 2_000_000_000,
+  stopRequestsMs: 30_000,
+  idleCheckMs: 100,
+
   // The command line
   clientPatienceMs: 10 * 60_000,
   clientPauseMs: 250,

@@ -5,6 +5,7 @@ import { assert } from '#core/kit/outcome'
 import { jobsSchema } from '#edge/jobs/install'
 import type { JobName } from '#edge/jobs/names'
 import type { Store, Tx } from '#edge/store/database'
+import { withoutWords } from '#edge/watch/without-words'
 
 /** What a job knows: ids of rows, never what they say. Finished jobs stay in the database for a while. */
 export type JobIds = Record<string, string>
@@ -88,12 +89,4 @@ export async function startJobs(store: Store, log: (line: string) => void = cons
     },
     stop: () => boss.stop({ timeout: limits.jobStopMs }),
   }
-}
-
-/** An error's kind, code and place in our code, without its message, which may hold personal data. */
-function withoutWords(error: unknown): string {
-  if (!(error instanceof Error)) return 'something that is no error was thrown'
-  const code = 'code' in error && /^\w+$/.test(String(error.code)) ? ` ${String(error.code)}` : ''
-  const places = (error.stack ?? '').replace(error.message, '').match(/^ {4}at .*$/gm) ?? []
-  return [`${error.name}${code}`, ...places].join('\n')
 }

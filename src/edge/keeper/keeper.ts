@@ -37,6 +37,8 @@ export interface Keeper {
   once: () => Promise<Outcome<void>>
   /** Says that something was recorded; does not wait. */
   nudge: () => void
+  /** What kept its last round from being sound; undefined when nothing did. */
+  trouble: () => Problem | Error | undefined
   /** Ends after the round under way. */
   stop: () => Promise<void>
 }
@@ -67,6 +69,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
   let isNudged = false
   let turn: Promise<unknown> = Promise.resolve()
   let lastReport = ''
+  let trouble: Problem | Error | undefined
   const report = (what: Problem | Error) => {
     const text = what instanceof Error ? what.message : JSON.stringify(what)
     if (text !== lastReport) parts.report(what)
@@ -91,12 +94,14 @@ export function startKeeper(parts: KeeperParts): Keeper {
       isNudged = false
       try {
         const done = await once()
-        if (done.ok) lastReport = ''
-        else report(done.problem)
+        trouble = done.ok ? undefined : done.problem
+        if (trouble) report(trouble)
+        else lastReport = ''
         // Not waited for: a witness that is slow holds up nobody.
         gathering?.look().catch(report)
       } catch (error) {
-        report(error as Error)
+        trouble = error as Error
+        report(trouble)
       }
       if (!isStopping && !isNudged) await rest()
     }
@@ -114,6 +119,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     ...(parts.trust && { trust: parts.trust }),
     once,
     nudge,
+    trouble: () => trouble,
     async stop() {
       isStopping = true
       wake()

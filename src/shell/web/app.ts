@@ -25,9 +25,10 @@ import { withinRates } from '#shell/web/rates'
 import { makeVisit, mayCall, ofNothing, refuseForeignOrigin, refuseWithoutFormToken } from '#shell/web/session'
 import { unconfirmed } from '#shell/web/step-up'
 import { makeRenderer } from '#shell/web/pages'
-import { problemOfError, refuseUnreadable, sendProblem, wantsPage } from '#shell/web/problem-responses'
+import { problemOfError, refuse, refuseUnreadable, sendProblem, wantsPage } from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
 import { problemWords } from '#shell/web/words'
+import { logging, watchRequests } from '#shell/web/watching'
 import { newNonce, secured, securityHeaders } from '#shell/web/security-headers'
 
 /** The ways of asking that any route knows; the rest, TRACE among them, is refused before anything is looked up. */
@@ -39,6 +40,7 @@ const frame = (visit: Visit | undefined, request: FastifyRequest, reply: Fastify
   formToken: visit && formTokenOf(visit.browser),
   path: request.url.split('?')[0],
   cspNonce: reply.nonce,
+  reference: request.id,
   demonstration: visit?.house.config.demonstration ?? false,
 })
 
@@ -66,15 +68,7 @@ export async function buildApp(
       connectionsCheckingInterval: limits.connectionCheckMs,
       maxHeaderSize: limits.headerBytes,
     },
-    logger: {
-      level: process.env.SAFEHAND_LOG ?? 'warn',
-      // Addresses, queries and headers may hold personal data: a log line has the route's pattern only.
-      serializers: {
-        req: (request) => ({ method: request.method, route: request.routeOptions?.url }),
-        res: (reply) => ({ statusCode: reply.statusCode }),
-        err: (error) => ({ type: error.name, message: error.message, stack: error.stack ?? '' }),
-      },
-    },
+    ...logging(),
     routerOptions: { maxParamLength: limits.lineCharacters },
     // An address that cannot be read is of nothing; Fastify would say so in words of its own.
     frameworkErrors: (_error, request, reply) => {
@@ -93,6 +87,7 @@ export async function buildApp(
     if (!methods.includes(request.method))
       return answer(request, reply.header('allow', methods.join(', ')), { slug: 'http-method-wrong' })
   })
+  watchRequests(app)
   const render = makeRenderer(assets.url, house.config.publicUrl)
   securityHeaders(app, secure)
   await app.register(cookie)
@@ -130,7 +125,7 @@ export async function buildApp(
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const isBrokenOff = request.raw.errored !== null
     const problem = isBrokenOff ? { slug: 'malformed-request' as const } : problemOfError(error)
-    if (!problem) request.log.error({ err: error })
+    if (!problem) request.log.error({ err: error }, 'failed')
     return answer(request, reply, problem ?? { slug: 'unavailable' })
   })
 
@@ -229,7 +224,7 @@ export async function buildApp(
     if (!open) return work()
     if (!open.model || !wantsPage(request)) return answer(request, reply, open.problem)
     const { problem, model } = open
-    void reply.status(problems[problem.slug].status)
+    refuse(reply, problem)
     if (problem.slug === 'step-up-needed') return reply.page('people/views/confirm', model)
     const { code: wrong } = problem.fields ?? {}
     const said = { ...problemWords(problem, visit.language), fields: wrong ? { _code: wrong } : {} }
@@ -244,7 +239,7 @@ export async function buildApp(
     values: unknown,
     problem: Problem,
   ) {
-    void reply.status(problems[problem.slug].status)
+    refuse(reply, problem)
     const said = problemWords(problem, visit.language)
     return show(route, visit, request, reply, { values, errors: said.fields, errorList: errorList(said) })
   }

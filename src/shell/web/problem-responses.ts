@@ -11,6 +11,12 @@ import { problemWords } from '#shell/web/words'
 export const wantsPage = (request: FastifyRequest): boolean =>
   !request.url.startsWith('/api/') && (request.headers.accept ?? '').includes('text/html')
 
+/** Sets the status of a problem, and leaves its name for whoever watches. */
+export function refuse(reply: FastifyReply, problem: Problem): void {
+  reply.problem = problem.slug
+  void reply.status(problems[problem.slug].status)
+}
+
 /** The RFC 9457 body of a problem. `instance` is the path without its query. */
 export function problemBody(problem: Problem, publicUrl: string, instance: string) {
   const row = problems[problem.slug]
@@ -33,8 +39,7 @@ export function sendProblem(
   problem: Problem,
   context: { render: Render; publicUrl: string; language: Language; model?: () => Record<string, unknown> },
 ) {
-  const row = problems[problem.slug]
-  void reply.status(row.status)
+  refuse(reply, problem)
   if (problem.retryAfterSeconds) void reply.header('retry-after', String(problem.retryAfterSeconds))
   if (wantsPage(request)) {
     const { title, next, detail } = problemWords(problem, context.language)
@@ -42,7 +47,8 @@ export function sendProblem(
     return reply.type('text/html; charset=utf-8').send(context.render('problem', model, context.language))
   }
   const path = request.url.split('?')[0]!
-  return reply.type('application/problem+json').send(problemBody(problem, context.publicUrl, path))
+  const body = { ...problemBody(problem, context.publicUrl, path), reference: request.id }
+  return reply.type('application/problem+json').send(body)
 }
 
 /** Answers what is no HTTP request at all: too long, cut short, never finished, or made to be read in two ways. */

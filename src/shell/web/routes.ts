@@ -1,6 +1,8 @@
 import type { Policy } from '#core/policy/stack'
-import { ok } from '#core/kit/outcome'
-import { screen, type Panel, type Route, type Visit, type Waiting } from '#edge/web/route'
+import { fail, ok } from '#core/kit/outcome'
+import { judge } from '#edge/watch/health'
+import { standingOf } from '#edge/watch/standing'
+import { raw, screen, type Panel, type Route, type Visit, type Waiting } from '#edge/web/route'
 import { routes as agreements } from '#features/agreements/routes'
 import { panel as approvalsPanel, waiting as approvalsWaiting } from '#features/approvals/approvals'
 import { routes as approvals } from '#features/approvals/routes'
@@ -67,10 +69,22 @@ const genuine = screen({
   load: async () => ok({ title: 'Is this message genuine?' }),
 })
 
+const health = raw({
+  method: 'GET',
+  path: '/health',
+  who: 'anyone',
+  summary: 'Whether database, register, mail and disk are well, and which is not',
+  handle: async ({ house }) => {
+    const fields = judge(await standingOf(house))
+    return Object.keys(fields).length === 0 ? ok({ status: 'well' }) : fail('unhealthy', { fields })
+  },
+})
+
 /** Every route of the organisation's work. */
 export const allRoutes = (policy: Policy): Route[] => [
   home,
   genuine,
+  health,
   transferWithPanels,
   ...people,
   ...organisations,

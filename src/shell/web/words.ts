@@ -11,6 +11,7 @@ const english = {
   otherLanguage: 'Cymraeg',
   footer: 'Safehand',
   checkReceipt: 'Check a receipt',
+  reference: 'If you ask for help, quote this reference',
 }
 const welsh: typeof english = {
   skip: 'Neidio i’r prif gynnwys',
@@ -19,6 +20,7 @@ const welsh: typeof english = {
   otherLanguage: 'English',
   footer: 'Safehand',
   checkReceipt: 'Gwirio derbynneb',
+  reference: 'Os byddwch yn gofyn am help, dyfynnwch y cyfeirnod hwn',
 }
 
 export const words: Record<Language, typeof english> = { en: english, cy: welsh }
