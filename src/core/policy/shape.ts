@@ -87,9 +87,7 @@ function readDocument<T>(text: string, shape: Shape<T>, reader: Reader): T | und
 }
 
 function unreadable(file: string, findings: Finding[]) {
-  const sorted = findings
-    .toSorted((a, b) => a.line - b.line || a.column - b.column)
-    .slice(0, limits.rulebookFindings)
+  const sorted = findings.toSorted((a, b) => a.line - b.line || a.column - b.column).slice(0, limits.rulebookFindings)
   const fields: Record<string, string> = {}
   for (const { line, column, says } of sorted) fields[`${file}:${line}:${column}`] ??= says
   return fail('rulebook-unreadable', { detail: `${file}, line ${sorted[0]!.line}: ${sorted[0]!.says}`, fields })
