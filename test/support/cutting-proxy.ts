@@ -6,41 +6,110 @@ import { join } from 'node:path'
 
 const socketName = '.s.PGSQL.5432'
 
+/** What is done with a statement: cut `before` the server hears of it, or `after` it did it and before we hear of that. */
+export type Cut = 'before' | 'after' | null
+
+/** A statement on its way, and whether it stands in a transaction that was begun. */
+export type OnStatement = (text: string, isInside: boolean) => Cut
+
 /**
- * Stands between us and a Postgres behind a socket folder, to cut the connection at the next commit: `before` the server
- * hears of it, or `after` it committed and before we hear of that.
+ * Stands between us and a Postgres behind a socket folder, reads the statements that pass, and cuts the connection where
+ * it is told to: at the next commit, or wherever `onStatement` says; `onCut` is told. `kill` cuts every connection, and lets none in any more.
  */
-export async function startCuttingProxy(t: { after(clean: () => Promise<void>): void }, url: string) {
-  const proxy = { url: '', cutAtCommit: null as 'before' | 'after' | null }
+export async function startCuttingProxy(
+  t: { after(clean: () => Promise<void>): void },
+  url: string,
+  onStatement?: OnStatement,
+) {
+  const proxy = { url: '', cutAtCommit: null as Cut, onCut: () => {}, kill }
   const behind = new URL(url).searchParams.get('host')!
   const folder = await mkdtemp(join(tmpdir(), 'safehand-proxy-'))
   const sockets = new Set<Socket>()
+  let isKilled = false
+  function kill(): void {
+    isKilled = true
+    for (const socket of sockets) socket.destroy()
+  }
+  const decide: OnStatement =
+    onStatement ??
+    ((text) => {
+      if (text !== 'commit') return null
+      const cut = proxy.cutAtCommit
+      proxy.cutAtCommit = null
+      return cut
+    })
+
   const server = createServer((client) => {
+    if (isKilled) {
+      client.destroy()
+      return
+    }
     const upstream = connect(join(behind, socketName))
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {})
-      socket.on('close', () => [client, upstream].forEach((each) => each.destroy()))
+      socket.on('close', () => {
+        sockets.delete(socket)
+        for (const each of [client, upstream]) each.destroy()
+      })
     }
-    let isCommitting = false
-    client.on('data', (bytes) => {
-      isCommitting = proxy.cutAtCommit !== null && bytes.includes('commit')
-      if (!isCommitting || proxy.cutAtCommit === 'after') upstream.write(bytes)
-      else cut()
-    })
-    upstream.on('data', (bytes) => (isCommitting ? cut() : client.write(bytes)))
-    const cut = (): void => {
-      proxy.cutAtCommit = null
+    let isCutting = false
+    let isInside = false
+    const cut = () => {
       client.destroy()
+      proxy.onCut()
     }
+    const statements = readStatements((text) => {
+      const decided = decide(text, isInside)
+      if (/^(begin|start transaction)/.test(text)) isInside = true
+      if (/^(commit|rollback)/.test(text)) isInside = false
+      return decided
+    })
+    client.on('data', (bytes) => {
+      const decided = statements(bytes)
+      if (decided === 'before') return cut()
+      isCutting ||= decided === 'after'
+      return void upstream.write(bytes)
+    })
+    upstream.on('data', (bytes) => (isCutting ? cut() : client.write(bytes)))
   })
   server.listen(join(folder, socketName))
   await once(server, 'listening')
   proxy.url = url.replace(encodeURIComponent(behind), encodeURIComponent(folder))
   t.after(async () => {
-    for (const socket of sockets) socket.destroy()
+    kill()
     server.close()
     await rm(folder, { recursive: true, force: true })
   })
   return proxy
+}
+
+/**
+ * Reads what a client says to Postgres: a start-up message without a type, then messages of a type and a length. The
+ * text of a statement is in Query and in Parse, after the name of the prepared statement. What one write holds is
+ * answered as one: a client sends a statement with its parameters at once, and waits.
+ *
+ * @source PostgreSQL 18, Frontend/Backend Protocol, Message Formats
+ */
+function readStatements(decide: (text: string) => Cut): (bytes: Buffer) => Cut {
+  let rest: Buffer = Buffer.alloc(0)
+  let isStarted = false
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes])
+    let decided: Cut = null
+    for (;;) {
+      const head = isStarted ? 1 : 0
+      if (rest.length < head + 4) return decided
+      const end = head + rest.readInt32BE(head)
+      if (rest.length < end) return decided
+      const type = isStarted ? String.fromCharCode(rest[0]!) : ''
+      if (type === 'Q' || type === 'P') {
+        const body = rest.subarray(5, end)
+        const from = type === 'P' ? body.indexOf(0) + 1 : 0
+        decided = decide(body.subarray(from, body.indexOf(0, from)).toString().trim().toLowerCase()) ?? decided
+      }
+      isStarted = true
+      rest = rest.subarray(end)
+    }
+  }
 }

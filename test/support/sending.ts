@@ -80,13 +80,18 @@ export interface SealedForTest {
   completion: Record<string, unknown>
 }
 
-/** Seals files for a transfer's recipients, with a phrase for each, and sends parts and manifest. */
-export async function sealAndUpload(
+/** A parcel sealed here, of which nothing was handed over yet. */
+export interface SealedHere extends SealedForTest {
+  content: { bytes: Buffer; sha256: string }[]
+}
+
+/** Begins a parcel and seals files into it, with a phrase for each recipient. */
+export async function sealForTest(
   sender: Browser,
   transferId: string,
   sources = [aFile('report.txt')],
   availableDays = 14,
-): Promise<SealedForTest> {
+): Promise<SealedHere> {
   const begun = await sender.post<Begun>(`/api/transfers/${transferId}/parcel`, {
     sizeBytes: 1000,
     fileCount: sources.length,
@@ -113,6 +118,7 @@ export async function sealAndUpload(
     phrases.set(id, phrase)
     return { kind: 'passphrase', recipientId: id, to: { phrase } }
   })
+  const content: SealedHere['content'] = []
   const sealed = orThrow(
     await sealParcel({
       parcelId,
@@ -122,17 +128,8 @@ export async function sealAndUpload(
       sources,
       locks,
       tools: nodeTools,
-      putPart: async (n, bytes, sha256) => {
-        const answer = await putPart(sender, parcelId, n, Buffer.from(bytes), sha256)
-        if (answer.statusCode !== 204) throw new Error(`part ${n}: ${answer.statusCode} ${answer.body}`)
-      },
+      putPart: async (n, bytes, sha256) => void (content[n] = { bytes: Buffer.from(bytes), sha256 }),
     }),
-  )
-  await sender.call(
-    'PUT',
-    `/api/parcels/${parcelId}/manifest`,
-    Buffer.from(sealed.manifestAge),
-    bytesHeaders(sealed.manifestSha256),
   )
   const { contentSizeBytes, parts, manifestSha256, parcelRoot } = sealed
   const completion = {
@@ -142,7 +139,29 @@ export async function sealAndUpload(
     parcelRoot,
     locks: sealed.locks.map(({ recipientId, ...lock }) => (recipientId ? { ...lock, recipientId } : lock)),
   }
-  return { transferId, parcelId, recipients: recipients.map(({ id }) => id), phrases, sealed, completion }
+  return { transferId, parcelId, recipients: recipients.map(({ id }) => id), phrases, sealed, completion, content }
+}
+
+/** Seals files for a transfer's recipients, with a phrase for each, and sends parts and manifest. */
+export async function sealAndUpload(
+  sender: Browser,
+  transferId: string,
+  sources = [aFile('report.txt')],
+  availableDays = 14,
+): Promise<SealedForTest> {
+  const parcel = await sealForTest(sender, transferId, sources, availableDays)
+  const { parcelId, sealed, content } = parcel
+  for (const [n, { bytes, sha256 }] of content.entries()) {
+    const answer = await putPart(sender, parcelId, n, bytes, sha256)
+    if (answer.statusCode !== 204) throw new Error(`part ${n}: ${answer.statusCode} ${answer.body}`)
+  }
+  await sender.call(
+    'PUT',
+    `/api/parcels/${parcelId}/manifest`,
+    Buffer.from(sealed.manifestAge),
+    bytesHeaders(sealed.manifestSha256),
+  )
+  return parcel
 }
 
 export const bytesHeaders = (sha256: string) => ({

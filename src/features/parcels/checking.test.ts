@@ -8,23 +8,25 @@ import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { parseVkey } from '#core/register/note'
 import { fsckRegister, noteIn, type Finding } from '#edge/keeper/fsck'
+import { eraseNow } from '#features/copies/erase'
 import { checkWork } from '#features/parcels/checking'
 import { tidy } from '#features/parcels/keeping'
 import { manifestKey, partKey } from '#features/parcels/sealing'
 import { acknowledge, admit, collectingKey, openAll } from '#test/collecting'
 import { aHouse, day, type Browser } from '#test/house'
-import { aFile, aReadyTransfer, aSentParcel, sealAndUpload, type SealedForTest } from '#test/sending'
+import { aFile, aReadyTransfer, aSentParcel, sealAndUpload, sergeant, type SealedForTest } from '#test/sending'
 
 const { house, browser, advance } = await aHouse({ after })
 const { db, blobs } = house
 let priya: Browser
 
 /** What is wrong, in database, register, bytes and keys together. */
-async function findings(quick = false, now = house.now()): Promise<Finding[]> {
-  const check = await fsckRegister(db, house.keeper.tiles, orThrow(parseVkey(house.keeper.vkey)))
-  await checkWork({ db, blobs, keyring: house.keyring, now }, quick, noteIn(check))
+async function findingsIn(place: typeof house, quick: boolean, now: Date): Promise<Finding[]> {
+  const check = await fsckRegister(place.db, place.keeper.tiles, orThrow(parseVkey(place.keeper.vkey)))
+  await checkWork({ ...place, now }, quick, noteIn(check))
   return check.findings
 }
+const findings = (quick = false, now = house.now()) => findingsIn(house, quick, now)
 const words = async (...args: Parameters<typeof findings>) =>
   (await findings(...args)).map(({ what }) => what).join('\n')
 
@@ -335,25 +337,32 @@ test('the keyring holds what live automatic locks need, and nothing that should 
   await db.deleteFrom('keyring').execute()
 })
 
-test('what an erasure leaves is sound: the leaf still shows which event it was and when', async () => {
-  const [{ id }] = (await db.selectFrom('transfers').select('id').where('state', '=', 'collected').execute()) as [
-    { id: string },
-  ]
-  const before = await db
-    .selectFrom('registerEvents')
-    .select(['id', 'salt', 'body'])
-    .where('transferId', '=', id)
-    .execute()
-  await db.updateTable('registerEvents').set({ salt: null, body: null }).where('transferId', '=', id).execute()
-  assert.deepEqual(await findings(), [])
-  await db
+test('what an erasure leaves is sound: the leaf still shows which event it was and when', async (t) => {
+  const other = await aHouse(t)
+  const sender = await other.browser('Priya Nair')
+  const [first, second] = [await aSentParcel(sender), await aSentParcel(sender)]
+  const recipient = await admit(await other.browser(), sender, second)
+  await acknowledge(recipient, second)
+  await recipient.post(`/api/collect/${second.recipients[0]}/opened`, (await openAll(recipient, second)).said)
+  for (const { transferId } of [first, second]) await sender.post(`/api/transfers/${transferId}/recall`)
+  await tidy(other.house)
+  orThrow(await other.house.keeper.once())
+  const sound = async () => findingsIn(other.house, false, other.house.now())
+  assert.deepEqual(await sound(), [])
+  const { transfer } = await sender.get<{ transfer: { reference: string } }>(`/api/transfers/${first.transferId}`)
+  const list = join(other.house.config.keysFolder, 'erasures')
+  const why = { reason: 'Asked for', now: other.house.now() }
+  orThrow(await eraseNow(other.house.db, list, { transfer: transfer.reference }, why))
+  assert.deepEqual(await sound(), [])
+  orThrow(await eraseNow(other.house.db, list, { person: sergeant.email }, why))
+  assert.deepEqual(await sound(), [])
+  await other.house.db
     .updateTable('recipients')
     .set({ openedAt: new Date(0) })
-    .where('transferId', '=', id)
     .execute()
-  assert.match(await words(), /opened the parcel, but no event says so/)
-  for (const { id: event, salt, body } of before)
-    await db.updateTable('registerEvents').set({ salt, body }).where('id', '=', event).execute()
+  assert.match(JSON.stringify(await sound()), /opened the parcel, but no event says so/)
+  await other.house.db.updateTable('transfers').set({ state: 'erased' }).execute()
+  assert.match(JSON.stringify(await sound()), /is erased, but its event transfer-started is not/)
 })
 
 test('an event about a transfer that is not there is named, with its place', async () => {

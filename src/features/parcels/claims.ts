@@ -45,6 +45,7 @@ const heldEvents = new Set([
  * each event its state. An erased event counts by its name and instant, which its leaf still shows.
  */
 export function faultsOf(held: Held): Fault[] {
+  if (held.transfer.state === 'erased') return erasedFaults(held)
   const claims = [
     ...transferClaims(held),
     ...held.recipients.flatMap(recipientClaims),
@@ -57,6 +58,16 @@ export function faultsOf(held: Held): Fault[] {
     ...held.recipients.flatMap((recipient) => recipientFaults(recipient, held)),
     ...held.parcels.flatMap((parcel) => parcelFaults(parcel, held)),
     ...held.locks.flatMap((lock) => lockFaults(lock, held)),
+  ]
+}
+
+/** Of a transfer that was erased nothing may be left but what its events' leaves show. */
+function erasedFaults({ transfer, recipients, locks, events }: Held): Fault[] {
+  const what = `Transfer ${transfer.id} is erased`
+  const telling = events.filter(({ name, body }) => body !== null && heldEvents.has(name))
+  return [
+    ...telling.map(({ name, seq }) => ({ what: `${what}, but its event ${name} is not.`, seq: seq ?? undefined })),
+    ...(recipients.length + locks.length > 0 ? [{ what: `${what}, but its recipients or locks are not.` }] : []),
   ]
 }
 

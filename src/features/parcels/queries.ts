@@ -284,13 +284,12 @@ export type HeldParcel = ParcelRow & {
   signingKey: Uint8Array | null
 }
 
-/** Ids of transfers in their order, after one of them; not of erased ones, of which nothing can be said. */
+/** Ids of transfers in their order, after one of them. */
 export const transferIdsAfter = async (db: Db, after: string): Promise<string[]> =>
   (
     await db
       .selectFrom('transfers')
       .where('id', '>', after)
-      .where('state', '!=', 'erased')
       .select('id')
       .orderBy('id')
       .limit(limits.registerRoundEvents)
