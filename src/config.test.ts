@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { homedir } from 'node:os'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readConfig, type Flags } from '#config'
@@ -127,4 +128,27 @@ test('a flag goes before the environment', () => {
   )
   assert.equal(settings({}, env).dataFolder, '/a')
   assert.equal(settings({}, { ...env, SAFEHAND_KEYS: '/k' }).keysFolder, '/k')
+})
+
+test('metrics are for this machine, and for others only where that is said', () => {
+  assert.equal(settings().metrics, undefined)
+  assert.deepEqual(settings({}, { SAFEHAND_METRICS: '127.0.0.1:9464' }).metrics, { host: '127.0.0.1', port: 9464 })
+  assert.deepEqual(settings({}, { SAFEHAND_METRICS: '[::1]:65535' }).metrics, { host: '::1', port: 65_535 })
+  const everywhere = { SAFEHAND_METRICS: '0.0.0.0:9464' }
+  assert.match(refusal({}, everywhere), /others can read the metrics/)
+  assert.deepEqual(settings({}, { ...everywhere, SAFEHAND_METRICS_OPEN: 'yes' }).metrics, {
+    host: '0.0.0.0',
+    port: 9464,
+  })
+  for (const SAFEHAND_METRICS of ['yes', '9464', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '127.0.0.1:x'])
+    assert.match(refusal({}, { SAFEHAND_METRICS }), /an address and a port/, SAFEHAND_METRICS)
+})
+
+test('a file that systemd hands over counts as the setting of its name, and no other file does', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'safehand-credentials-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'SAFEHAND_SMTP'), 'smtps://relay.example\n')
+  await writeFile(join(folder, 'PATH'), 'elsewhere')
+  const config = settings({}, { CREDENTIALS_DIRECTORY: folder, SAFEHAND_SMTP: 'smtp://other.example' })
+  assert.equal(config.smtpUrl, 'smtps://relay.example')
 })

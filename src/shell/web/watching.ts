@@ -58,7 +58,7 @@ export function watchRequests(app: FastifyInstance): void {
     if (problem) told.add({ problem })
     const sealed = (headers: Record<string, unknown>) =>
       headers['content-type'] === 'application/octet-stream' ? Number(headers['content-length'] ?? 0) : 0
-    const isWhole = status < 300 && reply.raw.writableFinished && method !== 'HEAD'
+    const isWhole = status < 300 && reply.raw.writableEnded && method !== 'HEAD'
     if (isWhole)
       for (const [direction, by] of [
         ['up', sealed(request.headers)],
