@@ -24,7 +24,7 @@ test('the commands of the guide for operators work, in their order', () => {
     for (const command of commands) {
       const { status, stderr } = spawnSync(
         'sh',
-        ['-c', command.replace(/^npx safehand/, `${process.execPath} bin/safehand.js`)],
+        ['-c', command.replace(/\bnpx safehand\b/, `${process.execPath} bin/safehand.js`)],
         {
           cwd: root,
           encoding: 'utf8',
