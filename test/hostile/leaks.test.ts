@@ -267,8 +267,9 @@ test('personal data is in the tables of the record, secrets in the outbox alone,
       'the sender’s address',
     ],
     'public.people': ['the sender’s address', 'the sender’s name'],
-    // What the recipient signed names purpose and limits; erasing the body erases them.
-    'public.register_events': ['the limits', 'the purpose'],
+    // Whom a parcel was meant for is said when they are added, so that a changed address is found; what they signed names
+    // purpose and limits. Erasing the bodies erases all of it.
+    'public.register_events': ['the limits', 'the purpose', 'the recipient’s address', 'the recipient’s name'],
     'public.recipients': ['the limits', 'the purpose', 'the recipient’s address', 'the recipient’s name'],
     // The demonstration's own list of a team's members.
     'public.team_mailboxes': ['the sender’s name'],
