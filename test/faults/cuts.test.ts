@@ -135,7 +135,13 @@ class Travel {
     base.advance(Math.ceil(now / day) * day + day / 48 - now)
     const process = await startProcess(base, new Cuts())
     const sender = await Browser.of(process.app, 'Priya Nair')
-    const nothing = { transferId: '', sealed: undefined as never, statement: {}, receipt: '' }
+    const nothing = {
+      transferId: '',
+      content: Buffer.from('Some text.'),
+      sealed: undefined as never,
+      statement: {},
+      receipt: '',
+    }
     return new Travel(place, name, {
       process,
       base,

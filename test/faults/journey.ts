@@ -5,7 +5,7 @@ import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { acknowledge, bytesOf, openAll } from '#test/collecting'
 import type { CutProcess } from '#test/cuts'
 import { day, type Browser, type TestHouse } from '#test/house'
-import { bytesHeaders, newestCode, newestToken, sealForTest, type SealedHere } from '#test/sending'
+import { aFile, bytesHeaders, sealForTest, type SealedHere } from '#test/sending'
 
 /** Whom the journeys send to: a school whose mail is not encrypted on its way, so that its locks are automatic. */
 export const school = 'office@millbrook.example'
@@ -18,6 +18,8 @@ export interface Traveller {
   sender: Browser
   recipient: Browser
   transferId: string
+  /** What is sent, under the name of a report. */
+  content: Buffer
   sealed: SealedHere
   statement: Record<string, string>
   receipt: string
@@ -38,7 +40,8 @@ const keep: Step = {
   run: async ({ process }) => orThrow(await process.house.keeper.once()),
 }
 
-const prepare: Step[] = [
+/** Everything that is said before anything is sent. */
+export const prepare: Step[] = [
   {
     name: 'start',
     run: async (t) => void (t.transferId = (await t.sender.post<{ id: string }>('/api/transfers')).id),
@@ -91,8 +94,21 @@ const prepare: Step[] = [
   { name: 'method', run: async (t) => void (await t.sender.post(`${at(t)}/method`, { method: 'encrypted_email' })) },
 ]
 
-const send: Step[] = [
-  { name: 'begin the parcel', run: async (t) => void (t.sealed = await sealForTest(t.sender, t.transferId)) },
+/** Sealing and sending. */
+export const send: Step[] = [
+  {
+    name: 'begin the parcel',
+    async run(t) {
+      const report = {
+        ...aFile('report.txt', ''),
+        sizeBytes: t.content.length,
+        read: async function* () {
+          yield new Uint8Array(t.content)
+        },
+      }
+      t.sealed = await sealForTest(t.sender, t.transferId, [report])
+    },
+  },
   {
     name: 'part',
     async run({ sender, sealed }) {
@@ -120,14 +136,25 @@ async function succeed(answer: ReturnType<Browser['call']>): Promise<void> {
   if (statusCode >= 400) throw new Error(`${statusCode} ${body}`)
 }
 
-const collect: Step[] = [
+/** The mails to the recipient about this parcel, newest first, as a demonstration shows them. */
+async function mailsOf({ sender, sealed }: Traveller) {
+  const { mails } = await sender.get<{
+    mails: { to: string; subject: string; text: string; links: { url: string }[] }[]
+  }>(`/api/demonstration/outbox?to=${encodeURIComponent(school)}`)
+  return mails.filter(({ subject }) => subject.includes(sealed.reference))
+}
+
+/** Collecting, to the receipt's being asked for. */
+export const collect: Step[] = [
   {
     name: 'code and mailbox',
     async run(t) {
       const page = await t.recipient.get<{ parcel?: object }>(`/api/collect/${recipientOf(t)}`)
       if (page.parcel) return
-      await t.recipient.post(`/api/collect/${recipientOf(t)}/code`, { token: await newestToken(t.sender, school) })
-      await t.recipient.post(`/api/collect/${recipientOf(t)}/prove`, { code: await newestCode(t.sender, school) })
+      const link = (await mailsOf(t)).flatMap(({ links }) => links).find(({ url }) => url.includes('/collect/'))!
+      await t.recipient.post(`/api/collect/${recipientOf(t)}/code`, { token: new URL(link.url).hash.slice(1) })
+      const code = (await mailsOf(t)).flatMap(({ text }) => /^ *([0-9A-Z]{8})$/m.exec(text)?.[1] ?? [])[0]!
+      await t.recipient.post(`/api/collect/${recipientOf(t)}/prove`, { code })
     },
   },
   { name: 'acknowledge', run: async (t) => void (await acknowledge(t.recipient, t.sealed)) },
@@ -135,7 +162,7 @@ const collect: Step[] = [
     name: 'release and open',
     async run(t) {
       const { files, said } = await openAll(t.recipient, { ...t.sealed, phrases: new Map() })
-      if (String(Buffer.from(files.get('report.txt') ?? [])) !== 'Some text.') throw new Error('Other bytes came out')
+      if (!t.content.equals(files.get('report.txt') ?? Buffer.alloc(0))) throw new Error('Other bytes came out')
       t.statement = said
     },
   },
@@ -163,7 +190,8 @@ const deliver: Step = {
   },
 }
 
-const receipt: Step = {
+/** What the recipient keeps. */
+export const receipt: Step = {
   name: 'receipt',
   run: async (t) =>
     void (t.receipt = String(Buffer.from(await bytesOf(t.recipient, `/api/collect/${recipientOf(t)}/receipt`)))),

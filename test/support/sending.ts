@@ -82,6 +82,7 @@ export interface SealedForTest {
 
 /** A parcel sealed here, of which nothing was handed over yet. */
 export interface SealedHere extends SealedForTest {
+  reference: string
   content: { bytes: Buffer; sha256: string }[]
 }
 
@@ -139,7 +140,16 @@ export async function sealForTest(
     parcelRoot,
     locks: sealed.locks.map(({ recipientId, ...lock }) => (recipientId ? { ...lock, recipientId } : lock)),
   }
-  return { transferId, parcelId, recipients: recipients.map(({ id }) => id), phrases, sealed, completion, content }
+  return {
+    transferId,
+    parcelId,
+    recipients: recipients.map(({ id }) => id),
+    phrases,
+    sealed,
+    completion,
+    content,
+    reference,
+  }
 }
 
 /** Seals files for a transfer's recipients, with a phrase for each, and sends parts and manifest. */

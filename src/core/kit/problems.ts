@@ -189,6 +189,11 @@ export const problems = {
     title: 'This part of the parcel does not exist',
     next: 'Ask for a range inside the content.',
   },
+  'storage-full': {
+    status: 507,
+    title: 'Safehand has no room left',
+    next: 'What you did last was not kept; everything before it was. Tell the people who run Safehand, then try again.',
+  },
   unavailable: {
     status: 503,
     title: 'Safehand cannot do this just now',

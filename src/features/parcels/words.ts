@@ -269,6 +269,10 @@ const welsh: typeof english = {
         title: 'Nid yr hyn a welsoch yw’r hyn a seliodd yr anfonwr',
         next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.',
       },
+      'storage-full': {
+        title: 'Does gan Safehand ddim lle ar ôl',
+        next: 'Ni chadwyd yr hyn a wnaethoch ddiwethaf; cadwyd popeth cyn hynny. Dywedwch wrth y bobl sy’n rhedeg Safehand, yna rhowch gynnig arall arni.',
+      },
       unavailable: {
         title: 'Ni all Safehand wneud hyn ar hyn o bryd',
         next: 'Rhowch gynnig arall arni ymhen ychydig funudau. Ni chollwyd dim.',

@@ -28,6 +28,9 @@ interface Sending {
   again?: boolean
 }
 
+/** A disk that is full stays full while we wait: the person is told. */
+const storageFull = problems['storage-full'].status
+
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** The origin of an address, which must be https unless it is this machine's. @throws ProblemError `setting-wrong` */
@@ -80,7 +83,7 @@ export class Api {
       const answer = await this.#once(method, path, sending)
       this.#wasReached ||= answer instanceof Response
       if (answer instanceof Response && answer.ok) return answer
-      const isAway = !(answer instanceof Response) || answer.status >= 502
+      const isAway = !(answer instanceof Response) || (answer.status >= 502 && answer.status !== storageFull)
       const isLate = performance.now() - startedAt > limits.clientPatienceMs
       if (sending.again && this.#wasReached && isAway && !isLate) {
         this.#caller.onWaiting?.()

@@ -25,7 +25,14 @@ import { withinRates } from '#shell/web/rates'
 import { makeVisit, mayCall, ofNothing, refuseForeignOrigin, refuseWithoutFormToken } from '#shell/web/session'
 import { unconfirmed } from '#shell/web/step-up'
 import { makeRenderer } from '#shell/web/pages'
-import { problemOfError, refuse, refuseUnreadable, sendProblem, wantsPage } from '#shell/web/problem-responses'
+import {
+  problemOfError,
+  problemOfOutside,
+  refuse,
+  refuseUnreadable,
+  sendProblem,
+  wantsPage,
+} from '#shell/web/problem-responses'
 import { openapi } from '#shell/web/openapi'
 import { problemWords } from '#shell/web/words'
 import { logging, watchRequests } from '#shell/web/watching'
@@ -126,7 +133,7 @@ export async function buildApp(
     const isBrokenOff = request.raw.errored !== null
     const problem = isBrokenOff ? { slug: 'malformed-request' as const } : problemOfError(error)
     if (!problem) request.log.error({ err: error }, 'failed')
-    return answer(request, reply, problem ?? { slug: 'unavailable' })
+    return answer(request, reply, problem ?? problemOfOutside(error))
   })
 
   /** Runs a route's work for those who may call it. */

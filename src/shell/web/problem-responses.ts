@@ -77,6 +77,14 @@ const byCode: Record<string, ProblemSlug> = {
   FST_ERR_NOT_FOUND: 'not-found',
 }
 
+/** What a full disk is called: by the file system, by a limit on the size of files or of a user, and by Postgres. */
+const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', '53100'])
+
+/** What the outside failing is called; it is logged, and its own words are nobody's business. */
+export const problemOfOutside = ({ code }: { code?: string }): Problem => ({
+  slug: code !== undefined && full.has(code) ? 'storage-full' : 'unavailable',
+})
+
 /** The problem a framework error stands for, or null when it is ours: the outside failed or we are wrong. */
 export function problemOfError(error: FastifyError): Problem | null {
   const slug = byCode[error.code]

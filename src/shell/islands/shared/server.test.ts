@@ -50,6 +50,11 @@ test('what the server refuses is not asked again, and carries its words', async 
   })
 })
 
+test('a server without room left is not waited for: the person is told', async () => {
+  const full = { type: 'http://localhost/problems/storage-full' }
+  await assert.rejects(untilAnswered(answers(problem(507, full))), { message: 'Safehand has no room left' })
+})
+
 test('a refusal without words of its own gets ours', async () => {
   await assert.rejects(untilAnswered(answers(new Response('<html>', { status: 400 }))), {
     message: 'Safehand cannot do this just now',

@@ -42,7 +42,7 @@ export async function untilAnswered(
   let isRenewed = false
   for (let tries = 0; ; tries += 1) {
     const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
-    if (answer && answer.status < 500 && answer.status !== 408) {
+    if (answer && isAnswered(answer.status)) {
       if (tries > 0) onWaiting(false)
       if (answer.ok) return answer
       const said = await saidBy(answer)
@@ -58,6 +58,10 @@ export async function untilAnswered(
     await pause(waitsMs[Math.min(tries, waitsMs.length - 1)]!)
   }
 }
+
+/** A server that is busy or away is asked again; one whose disk is full stays so while we wait. */
+const isAnswered = (status: number): boolean =>
+  (status < 500 && status !== 408) || status === problems['storage-full'].status
 
 /** The ways in which `fetch` says that nothing was reached; anything else is our own mistake. */
 function outOfReach(error: unknown): undefined {
