@@ -39,10 +39,27 @@ for (const name of readdirSync(sources, { recursive: true, encoding: 'utf8' })) 
 // The nearest package.json decides what `#` means: for what lies in dist, dist.
 write('package.json', JSON.stringify({ type: 'module', imports: { '#*': './*.js' } }))
 
-const arguments_ = ['sbom', '--package-lock-only', '--omit', 'dev', '--sbom-format', 'cyclonedx']
-const parts = JSON.parse(
-  execFileSync('npm', arguments_, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+const read = (name: string) => JSON.parse(readFileSync(join(root, name), 'utf8'))
+/** What the lock file holds of the program, without its tools: name and version. */
+const locked = Object.entries<{ version: string; dev?: boolean }>(read('package-lock.json').packages)
+const ours = new Set(
+  locked.flatMap(([path, { version, dev }]) => (dev ? [] : [`${path.replace(/^.*node_modules\//, '')}@${version}`])),
 )
+
+// Not by npm's own `--omit dev`: it leaves out a part that both the program and one of its tools ask for.
+const sbom = ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx']
+const parts = JSON.parse(
+  execFileSync('npm', sbom, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+)
+const isOurs = ({ name, version }: { name: string; version: string }) => ours.has(`${name}@${version}`)
+parts.components = parts.components.filter(isOurs)
+const kept = new Set([parts.metadata.component, ...parts.components].map((part) => part['bom-ref']))
+parts.dependencies = parts.dependencies
+  .filter(({ ref }: { ref: string }) => kept.has(ref))
+  .map(({ ref, dependsOn }: { ref: string; dependsOn: string[] }) => ({
+    ref,
+    dependsOn: dependsOn.filter((each) => kept.has(each)),
+  }))
 // npm names the package after the folder it lies in.
-parts.metadata.component.name = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).name
+parts.metadata.component.name = read('package.json').name
 write('sbom.cdx.json', `${JSON.stringify(parts, null, 1)}\n`)
