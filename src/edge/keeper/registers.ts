@@ -45,3 +45,10 @@ export async function beginNext(tx: Tx, head: Head, next: NoteSigner): Promise<H
   await tx.updateTable('registerHead').set(begun).execute()
   return begun
 }
+
+/** A policy that trusts every register of this installation and asks for no witness. @source C2SP tlog-policy */
+export async function trustOf(db: Db): Promise<string> {
+  const head = await db.selectFrom('registerHead').select('vkey').executeTakeFirst()
+  const keys = [...(await closedRegisters(db)), ...(head ? [head] : [])].map(({ vkey }) => `log ${vkey}\n`)
+  return `${keys.join('')}quorum none`
+}

@@ -3,7 +3,7 @@ import type { House } from '#edge/house'
 import { latestCheckpoint } from '#edge/keeper/head'
 import { tilesOf } from '#edge/keeper/installation'
 import { receiptFor } from '#edge/keeper/receipt'
-import { closedRegisters } from '#edge/keeper/registers'
+import { closedRegisters, trustOf } from '#edge/keeper/registers'
 import { raw, screen, type Route } from '#edge/web/route'
 import { eventsOf } from '#features/transfers/queries'
 import { transferOf } from '#features/transfers/transfer'
@@ -13,13 +13,18 @@ const checkPage = screen({
   who: 'anyone',
   summary: 'Check a receipt, in this browser alone',
   view: 'register/views/check',
-  load: async ({ house }) => ok({ title: 'Check a receipt', vkey: house.keeper.vkey, islands: ['check-receipt'] }),
+  load: async ({ house }) => {
+    const { vkey } = house.keeper
+    // The key alone while there is one; after that the keys of all, as their receipts go on being shown.
+    const key = (await closedRegisters(house.db)).length > 0 ? await trustOf(house.db) : vkey
+    return ok({ title: 'Check a receipt', vkey, key, islands: ['check-receipt'] })
+  },
 })
 
 /** Where registers are published: the first at /register, those begun later below it by their numbers. */
 const places = [
   { path: '/register', which: '' },
-  { path: '/register/:number', which: ' of a register that was begun when another was closed' },
+  { path: '/register/:n', which: ' of a register that was begun when another was closed' },
 ]
 
 /** The newest checkpoint of a register; undefined before its first, and where there is no such register. */
@@ -29,8 +34,8 @@ async function checkpointOf({ db }: House, number: number): Promise<string | und
 }
 
 /** The number in an address; none at all for one that is not written as a register's is. */
-const numberOf = ({ number }: Record<string, string>): number =>
-  number === undefined ? 1 : /^(?:[2-9]|[1-9]\d{1,5})$/.test(number) ? Number(number) : NaN
+const numberOf = ({ n }: Record<string, string>): number =>
+  n === undefined ? 1 : /^(?:[2-9]|[1-9]\d{1,5})$/.test(n) ? Number(n) : NaN
 
 const checkpoints = places.map(({ path, which }) =>
   raw({
@@ -40,7 +45,7 @@ const checkpoints = places.map(({ path, which }) =>
     summary: `The newest checkpoint${which}: a signed note (C2SP tlog-checkpoint)`,
     handle: async ({ house, params }, _request, reply) => {
       const note = await checkpointOf(house, numberOf(params))
-      if (note === undefined) return fail(params.number === undefined ? 'proof-not-ready' : 'not-found')
+      if (note === undefined) return fail(params.n === undefined ? 'proof-not-ready' : 'not-found')
       void reply.type('text/plain; charset=utf-8').header('cache-control', 'max-age=5')
       return ok(note)
     },

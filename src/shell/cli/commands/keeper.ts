@@ -6,7 +6,7 @@ import type { Config } from '#edge/house'
 import { adopt, type Adopted } from '#edge/keeper/adopt'
 import { openRegister, readOrMakeSigner, readSigner } from '#edge/keeper/installation'
 import { publishedAt } from '#edge/keeper/published'
-import { closedRegisters, keyPath, presentNumber } from '#edge/keeper/registers'
+import { keyPath, presentNumber, trustOf } from '#edge/keeper/registers'
 import { rotate } from '#edge/keeper/rotate'
 import type { Db } from '#edge/store/database'
 import { migrate } from '#edge/store/migrate'
@@ -93,13 +93,6 @@ const acts: Record<string, (call: Call, db: Db, config: Config) => Promise<void>
     const trust = await trustOf(db)
     io.out(json ? JSON.stringify({ trust }) : trust)
   },
-}
-
-/** A policy that trusts every register of this installation and asks for no witness. @source C2SP tlog-policy */
-async function trustOf(db: Db): Promise<string> {
-  const head = await db.selectFrom('registerHead').select('vkey').executeTakeFirst()
-  const keys = [...(await closedRegisters(db)), ...(head ? [head] : [])].map(({ vkey }) => `log ${vkey}\n`)
-  return `${keys.join('')}quorum none`
 }
 
 function adoptedWords({ size, placed, lost, closed }: Adopted, replayed: number): string {
