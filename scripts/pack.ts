@@ -40,8 +40,8 @@ for (const name of readdirSync(sources, { recursive: true, encoding: 'utf8' })) 
 write('package.json', JSON.stringify({ type: 'module', imports: { '#*': './*.js' } }))
 
 const read = (name: string) => JSON.parse(readFileSync(join(root, name), 'utf8'))
-/** What the lock file holds of the program, without its tools: name and version. */
 const locked = Object.entries<{ version: string; dev?: boolean }>(read('package-lock.json').packages)
+/** What the lock file holds of the program, without its tools: name and version. */
 const ours = new Set(
   locked.flatMap(([path, { version, dev }]) => (dev ? [] : [`${path.replace(/^.*node_modules\//, '')}@${version}`])),
 )

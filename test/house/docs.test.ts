@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { problems } from '#core/kit/problems'
 import { commandsOf, root } from '#test/guide'
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -59,4 +60,21 @@ test('every link from one page to another leads somewhere', () => {
       assert.ok(existsSync(join(root, dirname(page), target!)), `${page}: ${target}`)
     }
   }
+})
+
+test('the guide for operators has a row for every problem that is theirs', () => {
+  const guide = read('docs/operate.md')
+  const theirs =
+    /^(keeper|adopt|backup|restore|erasure|erasures|database|data|witness-silent|witness-refuses|proof-not-ready|un(available|healthy)|server)\b/
+  // Where the page shows a problem only as its title, or as the parts of /health.
+  const named = (slug: keyof typeof problems) =>
+    guide.includes(slug) || guide.includes(problems[slug].title) || (slug === 'unhealthy' && guide.includes('/health'))
+  for (const slug of Object.keys(problems) as (keyof typeof problems)[])
+    if (theirs.test(slug)) assert.ok(named(slug), slug)
+})
+
+test('the guide for operators has a row for every setting', () => {
+  const guide = read('docs/operate.md')
+  for (const [name] of read('src/config.ts').matchAll(/\bSAFEHAND_[A-Z_]*[A-Z]\b/g))
+    assert.ok(guide.includes(name), name)
 })

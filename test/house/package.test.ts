@@ -52,17 +52,19 @@ test('in an empty folder the guide’s commands install it, make an installation
   }
 })
 
-test('what is installed is what the list of parts says', async () => {
-  const bom = JSON.parse(await readFile(join(folder, 'node_modules/safehand/dist/sbom.cdx.json'), 'utf8'))
+test('the list of parts is that of the lock file without tools, and what we ask for is installed so', async () => {
+  const json = async (path: string) => JSON.parse(await readFile(path, 'utf8'))
+  const bom = await json(join(folder, 'node_modules/safehand/dist/sbom.cdx.json'))
   assert.equal(bom.bomFormat, 'CycloneDX')
   assert.equal(bom.metadata.component.name, 'safehand')
-  const listed = new Set(
-    bom.components.map((part: { name: string; version: string }) => `${part.name}@${part.version}`),
-  )
-  const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies)) {
-    const { version } = JSON.parse(await readFile(join(folder, 'node_modules', name, 'package.json'), 'utf8'))
-    assert.ok(listed.has(`${name}@${version}`), `${name}@${version}`)
+  const listed = bom.components.map((part: { name: string; version: string }) => `${part.name}@${part.version}`)
+  const { '': _own, ...locked } = (await json(join(root, 'package-lock.json'))).packages
+  const running = Object.entries<{ version: string; dev?: boolean }>(locked).filter(([, { dev }]) => !dev)
+  const names = running.map(([path, { version }]) => `${path.split('node_modules/').at(-1)}@${version}`)
+  assert.deepEqual(new Set(listed), new Set(names))
+  for (const name of Object.keys((await json(join(root, 'package.json'))).dependencies)) {
+    const { version } = await json(join(folder, 'node_modules', name, 'package.json'))
+    assert.ok(listed.includes(`${name}@${version}`), `${name}@${version}`)
   }
 })
 
