@@ -112,7 +112,16 @@ test('installed, it serves pages and receipts that its command line verifies, an
     proof = timeline.find(({ hasProof }) => hasProof)
     await delay(50)
   }
-  await writeFile(join(folder, 'event.tlog-proof'), await ask<string>(`/transfers/${id}/proofs/${proof.id}`))
+  let receipt: string | undefined
+  // Until the event is signed and published, the answer is to ask again.
+  while (receipt === undefined) {
+    receipt = await ask<string>(`/transfers/${id}/proofs/${proof.id}`).catch(async (error: Error) => {
+      if (!error.message.endsWith(': 503')) throw error
+      await delay(250)
+      return undefined
+    })
+  }
+  await writeFile(join(folder, 'event.tlog-proof'), receipt)
   const { vkey } = await ask<{ vkey: string }>('/register/check')
   assert.match((await run('npx', 'safehand', 'verify', 'event.tlog-proof', '--key', vkey)).stdout, /^Genuine\./)
   assert.match((await run('npx', 'safehand', 'fsck', '--data', env.DATA)).stdout, /^Sound\./)

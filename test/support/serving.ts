@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** A port of this machine that nothing listens on. */
 export async function freePort(): Promise<number> {
@@ -28,13 +29,20 @@ export function start(
   args: string[],
   options: SpawnOptions,
 ): Serving {
-  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  // A group of its own: what it started itself, such as the Node that came with it, must end with it.
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const ended = once(child, 'close') as Serving['ended']
   let said = ''
   for (const output of [child.stdout!, child.stderr!]) output.on('data', (text) => (said += text))
   t.after(async () => {
-    child.kill('SIGKILL')
-    await ended
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      try {
+        process.kill(-child.pid!, signal)
+      } catch {
+        return
+      }
+      if (await Promise.race([ended.then(() => true), delay(20_000, false)])) return
+    }
   })
   return { child, said: () => said, ended }
 }
