@@ -152,3 +152,9 @@ test('a file that systemd hands over counts as the setting of its name, and no o
   const config = settings({}, { CREDENTIALS_DIRECTORY: folder, SAFEHAND_SMTP: 'smtp://other.example' })
   assert.equal(config.smtpUrl, 'smtps://relay.example')
 })
+
+test('a log has a level that there is', () => {
+  for (const SAFEHAND_LOG of ['error', 'info', 'trace']) settings({}, { SAFEHAND_LOG })
+  for (const SAFEHAND_LOG of ['all', 'INFO', ''])
+    assert.match(refusal({}, { SAFEHAND_LOG }), /must be one of error, warn, info/)
+})

@@ -11,6 +11,8 @@ export const demonstrationMarker = {
   words: 'Invented people; nothing is really sent. This folder can never hold real information.\n',
 }
 
+const logLevels = ['error', 'warn', 'info', 'debug', 'trace']
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /** What the command line may set; everything else comes from the environment. */
@@ -70,6 +72,8 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcom
     return wrong(
       'SAFEHAND_ERASURES must lie outside the data folder and its backups: a backup must not take its own erasures back.',
     )
+  if (!logLevels.includes(env.SAFEHAND_LOG ?? 'warn'))
+    return wrong(`SAFEHAND_LOG must be one of ${logLevels.join(', ')}.`)
   const metrics = metricsAt(env)
   if (!metrics.ok) return metrics
   return ok({
