@@ -25,6 +25,7 @@ export class Server {
   readonly url: string
   readonly #t: Cleaned
   #running!: Serving
+  readonly #undo: (() => void)[] = []
 
   private constructor(t: Cleaned, folder: string, port: number) {
     this.#t = t
@@ -34,15 +35,18 @@ export class Server {
     this.url = `http://localhost:${port}`
   }
 
-  /** Makes the folder and starts it. `prepare` is done before, with the data folder that is not made yet. */
+  /** Makes the folder and starts it. */
   static async begin(t: Cleaned): Promise<Server> {
     await buildAssets()
     const folder = await mkdtemp(join(tmpdir(), 'safehand-faults-'))
-    t.after(() => rm(folder, { recursive: true, force: true }))
     const server = new Server(t, folder, await freePort())
+    t.after(async () => {
+      // Its Postgres outlives a process that is killed.
+      await server.killAll()
+      for (const undo of server.#undo.toReversed()) undo()
+      await rm(folder, { recursive: true, force: true })
+    })
     await server.start()
-    // Before the folder goes its Postgres must be gone, which outlives a process that is killed.
-    t.after(() => server.killAll())
     return server
   }
 
@@ -54,6 +58,11 @@ export class Server {
       args,
       { cwd: root, env: { ...process.env, SAFEHAND_LOG: 'error' } },
     ]
+  }
+
+  /** Undoes something about the folder before that is removed. */
+  onEnd(undo: () => void): void {
+    this.#undo.push(undo)
   }
 
   async start(): Promise<void> {

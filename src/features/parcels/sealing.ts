@@ -169,7 +169,7 @@ export async function putPart(
   if (!Number.isSafeInteger(n) || n < 0 || n >= limits.parcelPartsMax) return fail('part-number')
   if (parcel.state !== 'sealing') return fail('parcel-complete')
   // The key names the digest, so that a part arriving twice with different bytes can never overwrite itself.
-  const stored = await house.blobs.put(partKey(parcelId, n, digest), body, {
+  const stored = await keepBytes(house, partKey(parcelId, n, digest), body, {
     sizeMax: parcel.partSizeBytes,
     sha256: digest,
   })
@@ -182,6 +182,20 @@ export async function putPart(
   })
   if (!kept.ok) await removeUnkept(house, parcelId, partKey(parcelId, n, digest))
   return kept
+}
+
+/**
+ * Stores a body. Where storing fails, the rest of the body is left to be read and thrown away: were it broken off, the
+ * client would see a lost connection instead of the answer, and try again for ever. Only what is too large is broken off.
+ */
+async function keepBytes(house: House, key: string, body: Readable, expected: { sizeMax: number; sha256: string }) {
+  try {
+    const stored = await house.blobs.put(key, body.iterator({ destroyOnReturn: false }), expected)
+    if (!stored.ok && stored.problem.slug === 'too-large') body.destroy()
+    return stored
+  } finally {
+    body.resume()
+  }
 }
 
 /** Takes away bytes that were refused after they had come, unless a parcel that can be collected has them already. */
@@ -215,7 +229,7 @@ export async function putManifest(
   if (!parcel) return fail('not-found')
   if (!digest) return fail('digest-missing')
   if (parcel.state !== 'sealing') return fail('parcel-complete')
-  const stored = await house.blobs.put(manifestKey(parcelId, digest), body, {
+  const stored = await keepBytes(house, manifestKey(parcelId, digest), body, {
     sizeMax: limits.manifestBytes,
     sha256: digest,
   })
