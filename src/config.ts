@@ -53,7 +53,9 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcom
   }
   if (url.href !== `${url.origin}/`)
     return wrong(`SAFEHAND_URL must have nothing after the name, and no password: write ${url.origin}`)
-  const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'SAFEHAND_WITNESSES', 'DATABASE_URL'].filter((name) => env[name])
+  const real = ['SAFEHAND_SMTP', 'SAFEHAND_URL', 'SAFEHAND_WITNESSES', 'DATABASE_URL', 'DATABASE_MIGRATE_URL'].filter(
+    (name) => env[name],
+  )
   if (demonstration && (real.length > 0 || !loopback.has(host))) {
     return wrong(
       `A demonstration stays on this machine and sends nothing: leave out ${real.join(', ') || `the address ${host}`}.`,
@@ -88,6 +90,7 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcom
     trustProxy,
     postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
     ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
+    ...(env.DATABASE_MIGRATE_URL ? { databaseMigrateUrl: env.DATABASE_MIGRATE_URL } : {}),
     ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),
     ...(metrics.value ? { metrics: metrics.value } : {}),
     ...(env.SAFEHAND_WITNESSES ? { witnessesFile: resolve(env.SAFEHAND_WITNESSES) } : {}),
@@ -113,6 +116,8 @@ function metricsAt(env: NodeJS.ProcessEnv): Outcome<Config['metrics']> {
 function withCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const folder = env.CREDENTIALS_DIRECTORY
   if (!folder) return env
-  const names = readdirSync(folder).filter((name) => /^(SAFEHAND_[A-Z_]+|DATABASE_URL)$/.test(name))
+  const names = readdirSync(folder).filter((name) =>
+    /^(SAFEHAND_[A-Z_]+|DATABASE_URL|DATABASE_MIGRATE_URL)$/.test(name),
+  )
   return { ...env, ...Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), 'utf8').trim()])) }
 }

@@ -2,6 +2,7 @@ import type { Policy } from '#core/policy/stack'
 import type { Blobs } from '#edge/blobs/blobs'
 import type { Keeper } from '#edge/keeper/keeper'
 import type { Keyring } from '#edge/keyring'
+import type { Context } from '#edge/store/context'
 import type { Db } from '#edge/store/database'
 
 /** How this installation is set up; made by `config.ts` and checked before anything starts. */
@@ -17,6 +18,8 @@ export interface Config {
   publicUrl: string
   /** Set: use this Postgres. Unset: the embedded one under the data folder. */
   databaseUrl?: string
+  /** The owner's login to it, where this process may change the tables. */
+  databaseMigrateUrl?: string
   /** Set: mail is handed over. Unset: mail stays in the outbox. */
   smtpUrl?: string
   mailFrom: string
@@ -34,7 +37,12 @@ export interface Config {
 /** What every part of the organisation's work is handed. */
 export interface House {
   config: Config
+  /** In a visit it reaches only what is the visitor's (`store/access.ts`); elsewhere it is the system's. */
   db: Db
+  /** Reaches all that the server may, for what cannot be asked as the visitor. Whoever uses it says why. */
+  system: Db
+  /** The database for somebody. */
+  confine: (context: Context) => Db
   blobs: Blobs
   keeper: Keeper
   keyring: Keyring

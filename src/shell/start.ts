@@ -9,7 +9,7 @@ import { limits } from '#core/kit/limits'
 import { loadRulebook } from '#core/policy/rulebook'
 import { stack } from '#core/policy/stack'
 import { loadVocabulary } from '#core/policy/vocabulary'
-import { checkDatabaseRestored, checkRestored } from '#edge/backup/unfinished'
+import { checkRestored } from '#edge/backup/unfinished'
 import { namesIn } from '#edge/folder'
 import { fileBlobs } from '#edge/blobs/filesystem'
 import type { Config, House } from '#edge/house'
@@ -21,11 +21,11 @@ import { mailDelivery } from '#edge/mail/deliver'
 import { deliverHeld } from '#edge/mail/outbox'
 import { inTransaction, openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
-import { migrate } from '#edge/store/migrate'
+import { openExternal, openReady, type OpenAs } from '#edge/store/installation'
 import { logFor } from '#edge/watch/log'
 import { standingOf } from '#edge/watch/standing'
 import { ratesKeyOf, tidyRates } from '#edge/web/rates'
-import { replayErasures } from '#features/copies/erase'
+import { isAllErased, replayErasures } from '#features/copies/erase'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { tidySessions } from '#features/people/queries'
 import { seedDemonstration } from '#shell/demonstration'
@@ -88,16 +88,47 @@ async function checkMarker(config: Config): Promise<Outcome<undefined>> {
 
 const never = new Promise<Error>(() => {})
 
-async function openStore(
-  config: Config,
-): Promise<Outcome<{ store: Store; lost: Promise<Error>; stop: () => Promise<void> }>> {
-  if (config.databaseUrl) {
-    return ok({ store: openDatabase({ url: config.databaseUrl }), lost: never, stop: async () => {} })
+/** The database as each of those who work with it. */
+interface Stores {
+  store: Store
+  keeperStore: Store
+  /** Where this process has the owner's login, and so may erase. */
+  erasureStore: Store | undefined
+  lost: Promise<Error>
+  stop: () => Promise<void>
+}
+
+/** The database, brought forward and looked at; the embedded one is started. */
+async function openStores(config: Config): Promise<Outcome<Stores>> {
+  const { databaseUrl, databaseMigrateUrl } = config
+  const server = databaseUrl ? undefined : await startEmbedded({ folder: join(config.dataFolder, 'postgres') })
+  if (server && !server.ok) return server
+  const open: OpenAs = server
+    ? (role) => openDatabase({ socketFolder: server.value.socketFolder, role })
+    : openExternal(databaseUrl!, databaseMigrateUrl)
+  const stopServer = async () => server?.value.stop()
+  const isOwner = !databaseUrl || databaseMigrateUrl !== undefined
+  const store = await openReady(open, isOwner)
+  if (!store.ok) {
+    await stopServer()
+    return store
   }
-  const server = await startEmbedded({ folder: join(config.dataFolder, 'postgres') })
-  if (!server.ok) return server
-  const { connectionString, lost } = server.value
-  return ok({ store: openDatabase({ url: connectionString }), lost, stop: () => server.value.stop() })
+  const keeperStore = open('keeper')
+  const erasureStore = isOwner ? open('erasure') : undefined
+  const stop = async () => {
+    await store.value.close()
+    await keeperStore.close()
+    await erasureStore?.close()
+    await stopServer()
+  }
+  return ok({ store: store.value, keeperStore, erasureStore, lost: server?.value.lost ?? never, stop })
+}
+
+/** Before anybody can ask: what was erased while a process was killed, or after a backup. */
+async function eraseAgain({ store, erasureStore }: Stores, list: string): Promise<Outcome<unknown>> {
+  if (erasureStore) return replayErasures(erasureStore.db, list)
+  const all = await isAllErased(store.db, list)
+  return all.ok && !all.value ? fail('database-older') : all
 }
 
 /** A Safehand that runs. */
@@ -124,15 +155,15 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   if (!marked.ok) return marked
   const loaded = await loadPolicy()
   if (!loaded.ok) return loaded
-  const opened = await openStore(config)
+  const opened = await openStores(config)
   if (!opened.ok) return opened
-  const { store, lost, stop: stopDatabase } = opened.value
-  const ends = [stopDatabase, () => store.close()]
+  const { lost, stop: stopDatabase } = opened.value
+  const ends = [stopDatabase]
   const stop = async () => {
     for (const end of ends.toReversed()) await end()
   }
   try {
-    const app = await begin({ config, store, ...loaded.value, now }, ends)
+    const app = await begin({ config, stores: opened.value, ...loaded.value, now }, ends)
     return ok({ url: config.publicUrl, lost, stop, cut: () => app.server.closeAllConnections() })
   } catch (error) {
     await stop()
@@ -148,21 +179,26 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
  * @throws ProblemError for what keeps it from starting
  */
 async function begin(
-  parts: Pick<House, 'config' | 'policy' | 'rulebookVersions' | 'now'> & { store: Store },
+  parts: Pick<House, 'config' | 'policy' | 'rulebookVersions' | 'now'> & { stores: Stores },
   ends: (() => Promise<unknown>)[],
 ): Promise<FastifyInstance> {
-  const { store, ...given } = parts
+  const { stores, ...given } = parts
   const { config } = given
-  orThrow(await checkDatabaseRestored(store.db))
-  orThrow(await migrate(store.db))
-  // Before anybody can ask: what was erased while a process was killed, or after a backup.
-  orThrow(await replayErasures(store.db, config.erasuresFile))
-  const register = orThrow(await openRegister(store.db, config))
-  const keeper = startKeeper({ db: store.db, ...register, restMs: limits.keeperRestMs, report: logFor('register') })
+  const { store, keeperStore } = stores
+  orThrow(await eraseAgain(stores, config.erasuresFile))
+  const register = orThrow(await openRegister(keeperStore.db, config))
+  const keeper = startKeeper({
+    db: keeperStore.db,
+    ...register,
+    restMs: limits.keeperRestMs,
+    report: logFor('register'),
+  })
   ends.push(() => keeper.stop())
   const house: House = {
     ...given,
     db: store.db,
+    system: store.db,
+    confine: store.confine,
     blobs: await fileBlobs(join(config.dataFolder, 'blobs')),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),

@@ -145,7 +145,7 @@ export class Server {
     const config = orThrow(
       installedConfig({ values: { data: this.dataFolder }, io: { out: () => {}, err: () => {}, env: {} } }),
     )
-    const { store, close } = orThrow(await openInstalled(config))
+    const { store, close } = orThrow(await openInstalled(config, 'owner'))
     try {
       return await ask(store.db)
     } finally {

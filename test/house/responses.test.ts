@@ -113,7 +113,7 @@ test('a failure inside is said in our words, without a stack, a path or what the
     assert.doesNotMatch(error.message, /blobs|node_modules|\.ts|Error:/)
     return true
   })
-  const broken = await buildApp({ ...house, db: null as never }, routes, assets)
+  const broken = await buildApp({ ...house, db: null as never, system: null as never }, routes, assets)
   for (const headers of [page, { accept: 'application/json' }]) {
     const answer = await broken.inject({
       url: '/sign-in',

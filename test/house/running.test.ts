@@ -109,10 +109,10 @@ test('a database that hangs, or is gone, is the part that is ill', async (t) => 
   await once(silent, 'listening')
   const { port } = silent.address() as AddressInfo
   const hanging = openDatabase({ url: `postgresql://nobody@127.0.0.1:${port}/none` })
-  assert.deepEqual(Object.keys(judge(await standingOf({ ...house, db: hanging.db }))), ['database'])
+  assert.deepEqual(Object.keys(judge(await standingOf({ ...house, system: hanging.db }))), ['database'])
   silent.close()
   const gone = openDatabase({ url: 'postgresql:///none?host=/nowhere' })
-  assert.deepEqual(Object.keys(judge(await standingOf({ ...house, db: gone.db }))), ['database'])
+  assert.deepEqual(Object.keys(judge(await standingOf({ ...house, system: gone.db }))), ['database'])
   await Promise.all([hanging.close(), gone.close()])
 })
 

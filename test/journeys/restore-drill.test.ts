@@ -22,7 +22,6 @@ import { openRegister, readSigner } from '#edge/keeper/installation'
 import { startKeeper } from '#edge/keeper/keeper'
 import { publishedAt } from '#edge/keeper/published'
 import { tileFolder, tileReader } from '#edge/keeper/tiles'
-import { openDatabase } from '#edge/store/database'
 import { eraseNow, replayErasures } from '#features/copies/erase'
 import { checkWork } from '#features/parcels/checking'
 import { destroyParcel } from '#features/parcels/keeping'
@@ -159,15 +158,14 @@ const checkpointIn = async (register: string) =>
   orThrow(parseCheckpoint(orThrow(parseNote(await readFile(join(register, 'checkpoint'), 'utf8'))).text))
 
 test('the same with a database of one’s own: a new one takes its place', async (t) => {
-  const { house, databaseUrl, browser } = await aHouse(t)
+  const { house, open, browser } = await aHouse(t)
   const priya = await browser('Priya Nair')
   const parcel = await aSentParcel(priya, [aFile('report.txt', 'The child is safe.')])
   const ended = await aSentParcel(priya)
   await priya.post(`/api/transfers/${ended.transferId}/recall`)
   await destroyParcel(house, ended.parcelId)
   orThrow(await house.keeper.once())
-  const store = openDatabase({ url: databaseUrl })
-  t.after(() => store.close())
+  const store = open('owner')
   const file = join(folder, 'database.backup')
   orThrow(
     await makeBackup({
@@ -187,7 +185,7 @@ test('the same with a database of one’s own: a new one takes its place', async
     .select('reference')
     .executeTakeFirstOrThrow()
   const list = house.config.erasuresFile
-  orThrow(await eraseNow(house.db, list, { transfer: reference }, { reason: 'Request 12', now: new Date() }))
+  orThrow(await eraseNow(open('erasure').db, list, { transfer: reference }, { reason: 'Request 12', now: new Date() }))
   orThrow(await house.keeper.once())
   await house.keeper.stop()
 

@@ -13,7 +13,7 @@ import { openKeyring, type Keyring } from '#edge/keyring'
 import { openDatabase } from '#edge/store/database'
 import { buildApp } from '#shell/web/app'
 import { allRoutes } from '#shell/web/routes'
-import { startCuttingProxy, type Cut } from '#test/cutting-proxy'
+import { isWrite, startCuttingProxy, type Cut } from '#test/cutting-proxy'
 import { Browser, type TestHouse } from '#test/house'
 
 /** Thrown where the process is no more. */
@@ -75,8 +75,6 @@ export class Cuts {
   }
 }
 
-const isWrite = /^(insert|update|delete|merge|with|commit|create|drop|alter|truncate)\b/
-
 /** One process of a Safehand, on the database, blobs, register and keys of a house, that ends at its cut. */
 export interface CutProcess {
   house: House
@@ -92,9 +90,9 @@ export async function startProcess(base: TestHouse, cuts: Cuts): Promise<CutProc
   const cleanings: (() => Promise<void>)[] = []
   const proxy = await startCuttingProxy(
     { after: (clean) => cleanings.push(clean) },
-    base.databaseUrl,
+    base.open('app').connectionString,
     (text, isInside) => {
-      if (!isWrite.test(text)) return null
+      if (text !== 'commit' && !isWrite.test(text)) return null
       return cuts.next(text.slice(0, 80).replaceAll(/\s+/g, ' '), text === 'commit' || !isInside)
     },
   )
@@ -102,7 +100,9 @@ export async function startProcess(base: TestHouse, cuts: Cuts): Promise<CutProc
   proxy.onCut = () => cuts.kill()
   cuts.onKill(proxy.kill)
   const name = `cut-${randomUUID()}`
-  const store = openDatabase({ url: `${proxy.url}&application_name=${name}` })
+  const url = `${proxy.url}&application_name=${name}`
+  const store = openDatabase({ url })
+  const keeperStore = openDatabase({ url: url.replace('safehand_app', 'safehand_keeper'), role: 'keeper' })
   const { config } = base.house
   const { tiles, signer } = orThrow(await openRegister(base.house.db, config))
   const cutTiles: Tiles = {
@@ -113,7 +113,7 @@ export async function startProcess(base: TestHouse, cuts: Cuts): Promise<CutProc
     origin: signer.vkey.name,
     vkey: formatVkey(signer.vkey),
     tiles: cutTiles,
-    once: () => keepOnce({ db: store.db, tiles: cutTiles, signer }),
+    once: () => keepOnce({ db: keeperStore.db, tiles: cutTiles, signer }),
     nudge: () => {},
     trouble: () => undefined,
     stop: async () => {},
@@ -121,6 +121,8 @@ export async function startProcess(base: TestHouse, cuts: Cuts): Promise<CutProc
   const house: House = {
     ...base.house,
     db: store.db,
+    system: store.db,
+    confine: store.confine,
     blobs: cutBlobs(base.house.blobs, cuts),
     keeper,
     keyring: cutKeyring(openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum), cuts),
@@ -141,7 +143,7 @@ export async function startProcess(base: TestHouse, cuts: Cuts): Promise<CutProc
     },
     async stop() {
       await app.close()
-      await store.close().catch(() => {})
+      for (const each of [store, keeperStore]) await each.close().catch(() => {})
       for (const clean of cleanings) await clean()
       // Its connections end when the server notices, and with them what they had locked.
       const left = sql<{ n: number }>`select count(*) as n from pg_stat_activity where application_name = ${name}`

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 
 const socketName = '.s.PGSQL.5432'
 
+/** A statement that may change something. */
+export const isWrite = /^(insert|update|delete|merge|with|create|drop|alter|truncate)\b/
+
 /** What is done with a statement: cut `before` the server hears of it, or `after` it did it and before we hear of that. */
 export type Cut = 'before' | 'after' | null
 
@@ -55,13 +58,19 @@ export async function startCuttingProxy(
     }
     let isCutting = false
     let isInside = false
+    let hasWritten = false
     const cut = () => {
       client.destroy()
       proxy.onCut()
     }
     const statements = readStatements((text) => {
-      const decided = decide(text, isInside)
-      if (/^(begin|start transaction)/.test(text)) isInside = true
+      hasWritten ||= isInside && isWrite.test(text)
+      // Where nothing was written, a commit ends nothing.
+      const decided = text === 'commit' && !hasWritten ? null : decide(text, isInside)
+      if (/^(begin|start transaction)/.test(text)) {
+        isInside = true
+        hasWritten = false
+      }
       if (/^(commit|rollback)/.test(text)) isInside = false
       return decided
     })

@@ -10,6 +10,7 @@ import { startKeeper } from '#edge/keeper/keeper'
 import { openKeyring } from '#edge/keyring'
 import { ratesKeyOf } from '#edge/web/rates'
 import { formTokenOf } from '#features/people/sessions'
+import type { OpenAs } from '#edge/store/installation'
 import { freshDatabase } from '#test/database'
 import { seedDemonstration } from '#shell/demonstration'
 import { loadPolicy } from '#shell/start'
@@ -19,8 +20,8 @@ import { allRoutes } from '#shell/web/routes'
 /** A whole Safehand for a test: real Postgres, real register, blobs in memory that can be made to fail, a settable clock. */
 export interface TestHouse {
   house: House & { blobs: FaultyBlobs }
-  /** Of its database. */
-  databaseUrl: string
+  /** Its database as another role. */
+  open: OpenAs
   app: FastifyInstance
   /** Moves the clock on. */
   advance: (ms: number) => void
@@ -127,7 +128,8 @@ export async function aHouse(
   t: { after(clean: () => Promise<void>): void },
   changes: Partial<House['config']> = {},
 ): Promise<TestHouse> {
-  const { db, url: databaseUrl } = await freshDatabase(t)
+  const { store, open } = await freshDatabase(t)
+  const keeperDb = open('keeper').db
   const folder = await mkdtemp(join(tmpdir(), 'safehand-house-'))
   let offset = 0
   const now = () => new Date(Date.now() + offset)
@@ -144,11 +146,13 @@ export async function aHouse(
     postQuantum: true,
     ...changes,
   }
-  const register = orThrow(await openRegister(db, config))
-  const keeper = startKeeper({ db, ...register, restMs: 60_000, report: (what) => console.error(what) })
+  const register = orThrow(await openRegister(keeperDb, config))
+  const keeper = startKeeper({ db: keeperDb, ...register, restMs: 60_000, report: (what) => console.error(what) })
   const house = {
     config,
-    db,
+    db: store.db,
+    system: store.db,
+    confine: store.confine,
     blobs: memoryBlobs(now),
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
@@ -169,7 +173,7 @@ export async function aHouse(
   })
   return {
     house,
-    databaseUrl,
+    open,
     app,
     advance: (ms) => {
       offset += ms

@@ -477,6 +477,21 @@ export const problems = {
     title: 'Safehand is already running on this data folder',
     next: 'Stop the other one first, or choose another data folder.',
   },
+  'database-older': {
+    status: 503,
+    title: 'The database is not yet as this version needs it',
+    next: 'Run safehand migrate as its owner, then start again.',
+  },
+  'database-login-wrong': {
+    status: 503,
+    title: 'The server’s login to the database is not as it must be',
+    next: 'Give DATABASE_URL a login made as docs/operate.md says, and keep the owner’s for DATABASE_MIGRATE_URL.',
+  },
+  'database-owner-wrong': {
+    status: 503,
+    title: 'The database cannot be made ready with this login',
+    next: 'Set DATABASE_MIGRATE_URL to the owner’s login, made as docs/operate.md says.',
+  },
   'database-newer': {
     status: 503,
     title: 'This database was made by a newer Safehand',

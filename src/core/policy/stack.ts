@@ -10,7 +10,7 @@ import type { Bound, Condition, Fact, Obligation, Rule, Rulebook, Test, Vocabula
 export type Possible = Int32Array
 
 /** Pairs of fact and allowed bits, one after the other. All must hold. */
-export type Group = number[]
+type Group = number[]
 
 export interface CompiledFact {
   id: string
@@ -19,9 +19,7 @@ export interface CompiledFact {
   /** Of a quantity: the bounds, ascending; interval n ends at bound n, inclusive. */
   cuts: number[]
   all: number
-  /** The groups of values that no rule tells apart, each as the mask of its values. */
-  alike: number[]
-  /** One bit of each such group. */
+  /** One bit for each group of values that no rule tells apart. */
   kinds: number[]
 }
 
@@ -66,8 +64,6 @@ export interface Policy {
   rules: CompiledRule[]
   /** The rule of each rulebook for what nobody knows. */
   unsure: Map<Rulebook, { rule: Rule; face: Face }>
-  /** For each rulebook, where it speaks at all. */
-  scopes: Group[][]
   /** For each method, the rules about it. */
   rulesOf: CompiledRule[][]
   implications: { fact: number; bits: number; then: Group; because: string }[]
@@ -113,14 +109,10 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
         ),
       ),
     ),
-    scopes: rulebooks.map(({ scope, parameters }) => groups(scope, facts, parameters)),
     rulesOf: methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place))),
     implications,
   }
-  for (const [place, fact] of facts.entries()) {
-    fact.alike = alikeAt(place, policy)
-    fact.kinds = fact.alike.map((mask) => mask & -mask)
-  }
+  for (const [place, fact] of facts.entries()) fact.kinds = kindsOf(place, policy)
   return policy
 }
 
@@ -151,7 +143,7 @@ function compileFacts(vocabulary: Vocabulary, rulebooks: Rulebook[]): CompiledFa
     const bits = new Map<unknown, number>(values.map((value, place) => [value, 1 << place]))
     if (fact.type === 'yes-no') bits.set(true, 1).set(false, 2)
     const count = fact.type === 'quantity' ? bounds.length + 1 : values.length
-    return { id, fact, bits, cuts: bounds, all: 2 ** count - 1, alike: [], kinds: [] }
+    return { id, fact, bits, cuts: bounds, all: 2 ** count - 1, kinds: [] }
   })
 }
 
@@ -231,18 +223,17 @@ function compileRule(
   })
 }
 
-/** Groups the values of a fact that no rule, no scope and no implication tells apart. */
-function alikeAt(place: number, policy: Policy): number[] {
+/** Groups the values of a fact that no rule and no implication tells apart, and gives one bit of each group. */
+function kindsOf(place: number, policy: Policy): number[] {
   const read = [
     ...policy.rules.map(({ tests }) => tests),
-    ...policy.scopes.flat(),
     ...policy.implications.flatMap(({ fact, bits, then }) => [[fact, bits], then]),
   ]
   const masks = read.flatMap((group) => group.filter((_, at) => at % 2 === 1 && group[at - 1] === place))
   const kinds = new Map<string, number>()
   for (let bit = 1; bit <= policy.facts[place]!.all; bit *= 2) {
     const kind = masks.map((mask) => (mask & bit ? 1 : 0)).join('')
-    kinds.set(kind, (kinds.get(kind) ?? 0) | bit)
+    if (!kinds.has(kind)) kinds.set(kind, bit)
   }
   return [...kinds.values()]
 }

@@ -56,7 +56,8 @@ async function aParcel(db: Db, blobs: FaultyBlobs, transferId: string, parts: Bu
 
 /** An installation with a council, a transfer with awkward words, a parcel, a register, and a job that waits. */
 async function anInstallation(t: TestContext) {
-  const { db, store } = await freshDatabase(t)
+  const store = (await freshDatabase(t)).open('owner')
+  const { db } = store
   const blobs = memoryBlobs()
   const council = await aCouncil(db)
   const sender = await aColleague(db, council.id, ['sender'])

@@ -3,11 +3,11 @@ import { after, test, type TestContext } from 'node:test'
 import { sql } from 'kysely'
 import { fail, ok, orThrow } from '#core/kit/outcome'
 import { enqueue, startJobs, type JobIds } from '#edge/jobs/runner'
-import { inTransaction, openDatabase } from '#edge/store/database'
+import { inTransaction } from '#edge/store/database'
 import { migrate } from '#edge/store/migrate'
 import { freshDatabase } from '#test/database'
 
-const { db, store } = await freshDatabase({ after })
+const { db, store, open } = await freshDatabase({ after })
 
 /** Jobs that stop with their test, and what they logged. */
 async function start(t: TestContext) {
@@ -143,9 +143,7 @@ test('a repeating job stands in the database once, however many processes ask fo
 })
 
 test('migrating again, and two migrating at once, changes nothing and fails nothing', async () => {
-  const other = openDatabase({ url: store.connectionString })
-  const outcomes = await Promise.all([migrate(db), migrate(other.db)])
-  await other.close()
+  const outcomes = await Promise.all([migrate(open('owner').db), migrate(open('owner').db)])
   assert.deepEqual(outcomes.map(orThrow), [[], []])
 })
 
@@ -154,7 +152,7 @@ test('jobs go on after every connection to the database was cut', async (t) => {
   const ran = Promise.withResolvers<JobIds>()
   await jobs.work('tidy', async (ids) => ran.resolve(ids))
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()`.execute(db)
+    where datname = current_database() and pid <> pg_backend_pid()`.execute(open('owner').db)
   await inTransaction(db, async (tx) => ok(await enqueue(tx, 'tidy', { id: 'later' })))
   assert.deepEqual(await ran.promise, { id: 'later' })
   assert.doesNotMatch(lines.join('\n'), /later/)

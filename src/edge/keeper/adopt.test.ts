@@ -32,7 +32,7 @@ const record = (db: Db, from: number, to: number) =>
 
 /** Another database with the same events as this one now, as a backup of it gives: the mark, too. */
 async function restored(t: TestContext, db: Db): Promise<Db> {
-  const copy = (await freshDatabase(t)).db
+  const copy = (await freshDatabase(t)).open('owner').db
   for (const row of await db.selectFrom('registerEvents').selectAll().execute())
     await copy.insertInto('registerEvents').values(row).execute()
   for (const row of await db.selectFrom('registerHead').selectAll().execute())
@@ -46,7 +46,7 @@ async function restored(t: TestContext, db: Db): Promise<Db> {
  * ones published.
  */
 async function aLostDatabase(t: TestContext, { signed = 300, waiting = 5, later = 400 } = {}) {
-  const { db } = await freshDatabase(t)
+  const { db } = (await freshDatabase(t)).open('owner')
   const path = join(folder, `published-${(count += 1)}`)
   const tiles = tileFolder(path)
   await record(db, 0, signed)
@@ -199,7 +199,7 @@ test('the register of another key, or a fork under our own, is refused', async (
   const stranger = aSigner('elsewhere.example')
   await refused(backup, path, 'keeper-elsewhere', /The database has/, { signerOf: () => Promise.resolve(stranger) })
   await refused(backup, path, 'keeper-elsewhere', /key of register 1/, { signerOf: () => Promise.resolve(undefined) })
-  const { db } = await freshDatabase(t)
+  const { db } = (await freshDatabase(t)).open('owner')
   const fork = join(folder, `fork-${(count += 1)}`)
   await record(db, 0, 800)
   orThrow(await keepOnce({ db, tiles: tileFolder(fork), signer }))

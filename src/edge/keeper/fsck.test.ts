@@ -15,7 +15,8 @@ import { tileFolder } from '#edge/keeper/tiles'
 import type { Tx } from '#edge/store/database'
 import { freshDatabase } from '../../../test/support/database.ts'
 
-const { db } = await freshDatabase({ after })
+// As the owner: what is found here, no role may do.
+const { db } = (await freshDatabase({ after })).open('owner')
 const folder = await mkdtemp(join(tmpdir(), 'safehand-fsck-'))
 after(() => rm(folder, { recursive: true }))
 const tiles = tileFolder(folder)

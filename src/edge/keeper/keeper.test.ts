@@ -29,7 +29,8 @@ const trusted = orThrow(parseTrustPolicy(trustPolicyFor(signer.vkey)))
 const refusal = (outcome: Outcome<unknown>) => (outcome.ok ? 'done' : outcome.problem.slug)
 
 async function aRegister(t: TestContext) {
-  const { db } = await freshDatabase(t)
+  // As the owner: here the keeper meets what no role may do to a register.
+  const { db } = (await freshDatabase(t)).open('owner')
   const folder = await mkdtemp(join(tmpdir(), 'safehand-tiles-'))
   t.after(() => rm(folder, { recursive: true }))
   return { db, tiles: tileFolder(folder), signer, folder }

@@ -5,7 +5,7 @@ import { limits } from '#core/kit/limits'
 import { assert } from '#core/kit/outcome'
 import { leafOf, SALT_BYTES } from '#core/register/event'
 import type { EventName } from '#edge/keeper/event-names'
-import type { Tx } from '#edge/store/database'
+import { newId, type Tx } from '#edge/store/database'
 
 /** The transfer that an event's body names. */
 export const transferOf = (body: Json): string | null =>
@@ -35,7 +35,9 @@ export async function recordEvent(
   assert(transferOf(body) === (about.transferId ?? null), `the event ${name} says which transfer it is about`)
   assert(utf8(text).length <= limits.eventBodyBytes, `the event ${name} says too much`)
   const leaf = leafOf({ ...evidence, salt })
+  const id = await newId(tx)
   const row = {
+    id,
     name,
     transferId: about.transferId ?? null,
     at,
@@ -45,6 +47,6 @@ export async function recordEvent(
     leaf,
     seq: null,
   }
-  const { id } = await tx.insertInto('registerEvents').values(row).returning('id').executeTakeFirstOrThrow()
+  await tx.insertInto('registerEvents').values(row).execute()
   return { eventId: id }
 }

@@ -53,7 +53,7 @@ async function turn(db: Db, place: Place, change: (tiles: Tiles) => Tiles = (til
 }
 
 async function anInstallation(t: TestContext) {
-  const { db } = await freshDatabase(t)
+  const { db } = (await freshDatabase(t)).open('owner')
   const own = join(folder, `installation-${(count += 1)}`)
   const place = { dataFolder: join(own, 'data'), keysFolder: join(own, 'keys'), publicUrl: 'https://safehand.example' }
   return { db, place }
@@ -163,7 +163,7 @@ test('a backup from before is carried over into the register that was begun afte
   const { db, place } = await anInstallation(t)
   await record(db, 10)
   await keep(db, place)
-  const copy = (await freshDatabase(t)).db
+  const copy = (await freshDatabase(t)).open('owner').db
   for (const row of await db.selectFrom('registerEvents').selectAll().execute())
     await copy.insertInto('registerEvents').values(row).execute()
   await copy

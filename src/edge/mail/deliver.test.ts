@@ -16,7 +16,8 @@ import { inTransaction } from '#edge/store/database'
 import { freshDatabase } from '#test/database'
 import { startRelay } from '#test/smtp'
 
-const { db, store } = await freshDatabase({ after })
+const { db, store, open } = await freshDatabase({ after })
+const owner = open('owner').db
 const from = 'Safehand <no-reply@exampleshire.example>'
 const letter: Letter = {
   subject: { en: 'SH-2026-0042' },
@@ -78,7 +79,7 @@ test('the outbox lists no more than its limit', async () => {
     await hold('many@millbrook.example')
     assert.equal(await count(), expected)
   }
-  await db.deleteFrom('outgoingMail').where('recipient', '=', 'many@millbrook.example').execute()
+  await owner.deleteFrom('outgoingMail').where('recipient', '=', 'many@millbrook.example').execute()
 })
 
 test('without SMTP a mail stays in the outbox', async () => {
@@ -138,9 +139,9 @@ test('a note of the hand-over that fails leaves the mail held, to be handed over
   const relay = await startRelay(t)
   const deliver = mailDelivery(db, { smtpUrl: relay.url, from })
   const id = await hold()
-  await sql`alter table outgoing_mail add constraint broken check (state <> 'sent') not valid`.execute(db)
+  await sql`alter table outgoing_mail add constraint broken check (state <> 'sent') not valid`.execute(owner)
   await assert.rejects(deliver(id), { code: '23514' })
-  await sql`alter table outgoing_mail drop constraint broken`.execute(db)
+  await sql`alter table outgoing_mail drop constraint broken`.execute(owner)
   await deliver(id)
   assert.equal(relay.mails.length, 2)
   assert.equal((await rowOf(id)).state, 'sent')
@@ -174,7 +175,7 @@ test('a relay that says later, or is not there, leaves the mail held for another
 
 test('once SMTP is set, what was held is enqueued once', async () => {
   await clear()
-  await db.deleteFrom('outgoingMail').execute()
+  await owner.deleteFrom('outgoingMail').execute()
   await hold()
   await hold()
   const enqueue = () => inTransaction(db, async (tx) => ok(await deliverHeld(tx)))

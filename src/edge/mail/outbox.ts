@@ -3,7 +3,7 @@ import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { enqueue } from '#edge/jobs/runner'
 import { compose, type Language, type Letter, type MailLink, type RegisterLine } from '#edge/mail/compose'
-import type { Db, Tx } from '#edge/store/database'
+import { newId, type Db, type Tx } from '#edge/store/database'
 
 /**
  * Puts a mail into the outbox, in the transaction of what it is about: it goes out when that is committed, and not
@@ -16,17 +16,18 @@ export async function holdMail(
   mail: { to: string; letter: Letter; language: Language; transferId?: string; registerLine?: RegisterLine },
 ): Promise<string> {
   const { links, ...composed } = compose(mail.letter, mail)
-  const { id } = await tx
+  const id = await newId(tx)
+  await tx
     .insertInto('outgoingMail')
     .values({
+      id,
       ...composed,
       links: JSON.stringify(links),
       recipient: orThrow(parseAddress(mail.to)),
       language: mail.language,
       transferId: mail.transferId ?? null,
     })
-    .returning('id')
-    .executeTakeFirstOrThrow()
+    .execute()
   await enqueue(tx, 'deliver-mail', { id }, { singletonKey: id })
   return id
 }

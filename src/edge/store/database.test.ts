@@ -7,8 +7,9 @@ import { inTransaction, openDatabase } from '#edge/store/database'
 import { startCuttingProxy } from '#test/cutting-proxy'
 import { freshDatabase } from '#test/database'
 
-const { db, url } = await freshDatabase({ after })
-await sql`create table thing (id bigint primary key, day date, at timestamptz)`.execute(db)
+const { db, url, open } = await freshDatabase({ after })
+await sql`create table thing (id bigint primary key, day date, at timestamptz)`.execute(open('owner').db)
+await sql`grant all on thing to safehand_system`.execute(open('owner').db)
 
 const count = async () => (await sql<{ n: number }>`select count(*) as n from thing`.execute(db)).rows[0]!.n
 const exists = async (id: number) => (await sql`select from thing where id = ${id}`.execute(db)).rows.length === 1

@@ -1,8 +1,10 @@
-import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { CamelCasePlugin, Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import { DatabaseError, Pool, TypeOverrides, types } from 'pg'
 import { limits } from '#core/kit/limits'
 import { ProblemError, type Outcome } from '#core/kit/outcome'
+import { ContextDialect, type Context } from '#edge/store/context'
 import { connectionString } from '#edge/store/embedded'
+import type { DatabaseRole } from '#edge/store/roles'
 import type { Tables } from '#edge/store/tables'
 
 export type Db = Kysely<Tables>
@@ -10,10 +12,13 @@ export type Tx = Transaction<Tables>
 
 /** An open database. */
 export interface Store {
+  /** Of the server's own role: as the system. */
   db: Db
+  /** The same database for somebody: every statement reaches only what is theirs. Only of the server's own role. */
+  confine: (context: Context) => Db
   pool: Pool
   connectionString: string
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 /**
@@ -22,10 +27,14 @@ export interface Store {
  * `bigint` comes back as a number and throws when it is no safe integer; `date` as its text `YYYY-MM-DD`; `timestamptz`
  * as a Date; `numeric` (also the sum of bigints) as text.
  *
- * @param where - a connection string, or the socket folder of the embedded server
+ * @param where - a connection string, or the socket folder of the embedded server; and as whom, the server itself
+ *   unless said. With a connection string its login becomes that role; the owner's is used as it is.
  */
-export function openDatabase(where: { url: string } | { socketFolder: string }): Store {
-  const url = 'url' in where ? where.url : connectionString(where.socketFolder, 'safehand')
+export function openDatabase(
+  where: ({ url: string } | { socketFolder: string; database?: string }) & { role?: DatabaseRole },
+): Store {
+  const role = where.role ?? 'app'
+  const url = 'url' in where ? becoming(where.url, role) : onSocket(where.socketFolder, where.database, role)
   const overrides = new TypeOverrides()
   overrides.setTypeParser(types.builtins.INT8, safeInteger)
   overrides.setTypeParser(types.builtins.DATE, (text) => text)
@@ -37,16 +46,36 @@ export function openDatabase(where: { url: string } | { socketFolder: string }):
     statement_timeout: limits.databaseStatementMs,
     idle_in_transaction_session_timeout: limits.databaseIdleInTransactionMs,
     application_name: 'safehand',
+    // A context goes before each statement and is not waited for: `context.ts`.
+    pipeline: role === 'app',
   })
   // A connection that breaks is taken out of the pool. Whoever used it gets the error from what they asked; without
   // these listeners the error would end the process as well, whether the connection was in use or idle.
   pool.on('connect', (client) => client.on('error', () => {}))
   pool.on('error', () => {})
-  const db = new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool }),
-    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
-  })
-  return { db, pool, connectionString: url, close: () => db.destroy() }
+  const using = (dialect: PostgresDialect): Db =>
+    new Kysely<Tables>({ dialect, plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })] })
+  const confine = (context: Context) => using(new ContextDialect({ pool }, context))
+  const db = role === 'app' ? confine({ as: 'system' }) : using(new PostgresDialect({ pool }))
+  return { db, confine, pool, connectionString: url, close: () => pool.end() }
+}
+
+/** The login of a connection string becomes a role, for as long as the connection lasts. */
+function becoming(url: string, role: DatabaseRole): string {
+  if (role === 'owner') return url
+  const as = new URL(url)
+  as.searchParams.set('options', `-c role=safehand_${role}`)
+  return as.href
+}
+
+/** On our own server each role has its own login: whoever has one connection cannot become another role by it. */
+const onSocket = (socketFolder: string, database: string | undefined, role: DatabaseRole) =>
+  connectionString(socketFolder, database ?? 'safehand', role === 'owner' ? undefined : `safehand_${role}`)
+
+/** An id for a row that its writer may not read back. Later ids sort after earlier ones. */
+export async function newId(tx: Tx): Promise<string> {
+  const { rows } = await sql<{ id: string }>`select uuidv7() as id`.execute(tx)
+  return rows[0]!.id
 }
 
 function safeInteger(text: string): number {

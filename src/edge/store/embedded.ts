@@ -10,6 +10,7 @@ import { limits } from '#core/kit/limits'
 import { ok, ProblemError, type Outcome } from '#core/kit/outcome'
 import { prepareBinaries, type Binaries } from '#edge/store/postgres-binaries'
 import { findPostmaster, removeStale, runName } from '#edge/store/postmaster'
+import { letRolesConnect, makeRoles } from '#edge/store/roles'
 import { canReach, chooseAccount, type Account } from '#edge/store/system-account'
 
 /** Our own Postgres, running. */
@@ -226,9 +227,9 @@ async function supervise(place: Place): Promise<EmbeddedServer> {
   }
 }
 
-/** A connection string for a database behind a socket folder. */
-export function connectionString(socketFolder: string, database: string): string {
-  return `postgresql:///${database}?host=${encodeURIComponent(socketFolder)}&user=${user}`
+/** A connection string for a database behind a socket folder; as its owner unless told. */
+export function connectionString(socketFolder: string, database: string, login = user): string {
+  return `postgresql:///${database}?host=${encodeURIComponent(socketFolder)}&user=${login}`
 }
 
 /**
@@ -281,7 +282,7 @@ async function serverArguments(place: Place, name: string): Promise<string[]> {
 }
 
 /**
- * Waits until the server of this run answers and has our database. Gives the reason when it ended or took too long
+ * Waits until the server of this run answers and has our database and roles. Gives the reason when it ended or took too long
  * instead. Another server may be listening in the same folder, if two started at once.
  */
 async function untilReady(child: ChildProcess, socketFolder: string, name: string): Promise<Error | null> {
@@ -303,6 +304,7 @@ async function untilReady(child: ChildProcess, socketFolder: string, name: strin
       if (rows[0].cluster_name !== name) throw new Error('This is the server of another.')
       const { rowCount } = await client.query('select from pg_database where datname = $1', [user])
       if (rowCount === 0) await client.query(`create database ${user}`)
+      await client.query(`${makeRoles}; ${letRolesConnect}`)
       return null
     } catch (error) {
       last = error

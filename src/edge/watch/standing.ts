@@ -30,17 +30,18 @@ export interface Standing {
   diskFreeBytes: number
 }
 
-type Watched = Pick<House, 'db' | 'keeper' | 'config' | 'now'>
+type Watched = Pick<House, 'system' | 'keeper' | 'config' | 'now'>
 
-const watches = new WeakMap<Watched, () => Promise<Standing>>()
+// By the database: every visit has a house of its own.
+const watches = new WeakMap<House['system'], () => Promise<Standing>>()
 
 /**
  * How an installation of this process stands. Whoever asks at the same time or shortly after gets the same answer, and
  * a database that hangs is asked once: asking often costs it nothing.
  */
 export function standingOf(house: Watched): Promise<Standing> {
-  const ask = watches.get(house) ?? watch(house)
-  watches.set(house, ask)
+  const ask = watches.get(house.system) ?? watch(house)
+  watches.set(house.system, ask)
   return ask()
 }
 
@@ -75,9 +76,9 @@ async function readStanding(house: Watched, asking: Promise<Standing['database']
   }
 }
 
-async function readDatabase({ db, now }: Watched): Promise<NonNullable<Standing['database']>> {
+async function readDatabase({ system, now }: Watched): Promise<NonNullable<Standing['database']>> {
   // One connection, one after the other: watching must not take what the work needs.
-  return db.connection().execute(async (connection) => {
+  return system.connection().execute(async (connection) => {
     const oldest = (at: Date | null) => (at ? Math.max(0, now().getTime() - at.getTime()) : 0)
     const count = sql<number>`count(*)`.as('count')
     const waiting = await connection

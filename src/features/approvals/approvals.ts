@@ -3,6 +3,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { recordEvent } from '#edge/keeper/record'
 import type { Letter } from '#edge/mail/compose'
 import { holdMail } from '#edge/mail/outbox'
+import { asSystem } from '#edge/store/context'
 import type { Tx } from '#edge/store/database'
 import type { Role } from '#edge/web/route'
 import { workingDaysAfter } from '#features/organisations/calendar'
@@ -118,7 +119,9 @@ export async function answerAdvice(
   if (!(await answerAdviceRow(tx, id, row)))
     return fail('changed-meanwhile', { detail: 'Somebody has answered this already.' })
   const about = { at: doing.now, ...(request.transferId ? { transferId: request.transferId } : {}) }
-  if (request.transferId) await adviceEnded(tx, request.transferId)
+  // The transfer is another's, and so may be the other questions about it.
+  const { transferId } = request
+  if (transferId) await asSystem(tx, () => adviceEnded(tx, transferId))
   await recordEvent(
     tx,
     'advice-answered',

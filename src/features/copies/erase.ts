@@ -90,6 +90,14 @@ export function replayErasures(db: Db, listPath: string): Promise<Outcome<number
   })
 }
 
+/** Whether this database has done every erasure of the list; or `erasures-unreadable`. */
+export async function isAllErased(db: Db, listPath: string): Promise<Outcome<boolean>> {
+  const listed = await readErasures(listPath)
+  if (!listed.ok) return listed
+  const done = await doneErasures(db)
+  return ok(listed.value.every(({ id }) => done.has(id)))
+}
+
 /** Erases what is listed, by ids alone: rows that a backup does not have are no trouble. */
 async function apply(tx: Tx, erasure: Erasure, reason: string | null): Promise<void> {
   const { id, at, transfers, recipients, people } = erasure

@@ -162,9 +162,11 @@ export async function searchDirectory(db: Db, search: { words: string; limit?: n
     .orderBy('teamMailboxes.name')
     .limit(limit)
     .execute()
+  // Both at once: when the database is lost, so are both, and each must be heard of.
+  const [foundPeople, foundTeams] = await Promise.all([people, teams])
   const rows: DirectoryRow[] = [
-    ...(await people).map((row) => ({ ...row, kind: 'person' as const, organisationId: row.organisationId! })),
-    ...(await teams).map((row) => ({ ...row, kind: 'team' as const, jobTitle: null })),
+    ...foundPeople.map((row) => ({ ...row, kind: 'person' as const, organisationId: row.organisationId! })),
+    ...foundTeams.map((row) => ({ ...row, kind: 'team' as const, jobTitle: null })),
   ]
   return rows.sort((one, other) => one.name.localeCompare(other.name, 'en-GB')).slice(0, limit)
 }

@@ -91,7 +91,7 @@ test('asking does the same work for an address that is known as for one that is 
       },
       transformResult: async ({ result }) => result,
     }
-    const counted = { ...house, db: db.withPlugin(counting) }
+    const counted = { ...house, system: db.withPlugin(counting) }
     const visit = { house: counted, now: house.now(), browser: makeToken() } as unknown as Visit
     const answer = await signIn.run(visit, { email })
     return { done, answer }

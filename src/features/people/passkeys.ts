@@ -32,7 +32,8 @@ const rpOf = (visit: Visit) => {
 const noAct = new Uint8Array()
 
 const keepChallenge = (visit: Visit, challenge: string, actHash: Uint8Array = noAct) =>
-  saveChallenge(visit.house.db, {
+  // A challenge belongs to a browser, whoever sits before it.
+  saveChallenge(visit.house.system, {
     browserHash: hashSecret(visit.browser),
     actHash,
     challenge,
@@ -59,7 +60,7 @@ export async function passkeyCreation(visit: Visit) {
 /** Keeps a new passkey. `passkey-refused` when the browser's answer, JSON, does not verify. */
 export async function addPasskey(visit: Visit, label: string, given: string): Promise<Outcome<unknown>> {
   const { house, actor, now } = visit
-  const kept = await takeChallenge(house.db, hashSecret(visit.browser), noAct, now)
+  const kept = await takeChallenge(house.system, hashSecret(visit.browser), noAct, now)
   if (!kept) return fail('passkey-refused')
   const checked = await verifyRegistrationResponse({
     response: parsed(given) as RegistrationResponseJSON,
@@ -111,11 +112,13 @@ export async function checkPasskey(
   given: AuthenticationResponseJSON | string,
   actHash: Uint8Array = noAct,
 ): Promise<Outcome<string>> {
-  const { house, now } = visit
-  const kept = await takeChallenge(house.db, hashSecret(visit.browser), actHash, now)
+  // Whose passkey it is, is what is found out here.
+  const { now } = visit
+  const { system } = visit.house
+  const kept = await takeChallenge(system, hashSecret(visit.browser), actHash, now)
   const response = (typeof given === 'string' ? parsed(given) : given) as AuthenticationResponseJSON
-  const known = kept && (await passkey(house.db, String(response.id)))
-  if (!kept || !known || !(await staffById(house.db, known.personId))) return fail('passkey-refused')
+  const known = kept && (await passkey(system, String(response.id)))
+  if (!kept || !known || !(await staffById(system, known.personId))) return fail('passkey-refused')
   const checked = await verifyAuthenticationResponse({
     response,
     expectedChallenge: kept.challenge,
@@ -124,6 +127,6 @@ export async function checkPasskey(
     credential: { id: known.credentialId, publicKey: new Uint8Array(known.publicKey), counter: known.counter },
   }).catch(() => null)
   if (!checked?.verified) return fail('passkey-refused')
-  await usedPasskey(house.db, known.credentialId, checked.authenticationInfo.newCounter, now)
+  await usedPasskey(system, known.credentialId, checked.authenticationInfo.newCounter, now)
   return ok(known.personId)
 }

@@ -142,18 +142,17 @@ export const saveAdmission = (db: Db | Tx, row: Insertable<Tables['admissions']>
     )
     .execute()
 
-export async function admissionOf(db: Db, browserHash: Uint8Array, recipientId: string, now: Date): Promise<boolean> {
-  const row = await db
+export const admissionOf = (db: Db, browserHash: Uint8Array, recipientId: string, now: Date) =>
+  db
     .selectFrom('admissions')
     .innerJoin('recipients', 'recipients.id', 'admissions.recipientId')
+    .innerJoin('transfers', 'transfers.id', 'recipients.transferId')
     .where('browserHash', '=', browserHash)
     .where('recipientId', '=', recipientId)
     .where('admissions.expiresAt', '>', now)
     .where('recipients.withdrawnAt', 'is', null)
-    .select('recipientId')
+    .select(['recipients.id as recipient', 'transfers.id as transfer', 'transfers.senderId as sender'])
     .executeTakeFirst()
-  return row !== undefined
-}
 
 export const saveCode = (db: Db | Tx, row: Insertable<Tables['mailedCodes']>) =>
   db.insertInto('mailedCodes').values(row).execute()

@@ -36,10 +36,11 @@ const askSignIn = action({
   run: async (visit, body) => {
     const { house, now, browser } = visit
     const room = await countUse(house, 'codes-to-one', body.email.toLowerCase())
-    const person = await staffByEmail(house.db, body.email)
+    // Nobody is signed in yet: whose address it is, and the code for it, are the system's to know.
+    const person = await staffByEmail(house.system, body.email)
     // Everything is done for every address, and undone where it is nobody's or too often: neither the answer nor the
     // work tells whether it is known.
-    await inTransaction(house.db, async (tx) => {
+    await inTransaction(house.system, async (tx) => {
       const code = await askCode(tx, { purpose: 'sign-in', subjectId: person?.id ?? randomUUID(), browser, now })
       const letter = signInLetter(code, house.config.publicUrl, limits.codeMinutes)
       await holdMail(tx, { to: person?.email ?? body.email, letter, language: 'en' })
@@ -73,7 +74,8 @@ const enterCode = action({
   again: codePage,
   rates: ['wrong-codes'],
   run: async (visit, body) => {
-    const proved = await checkCode(visit.house.db, {
+    // Who it is, is what is found out here.
+    const proved = await checkCode(visit.house.system, {
       purpose: 'sign-in',
       ...typedCode(body.code, visit.browser),
       now: visit.now,
@@ -133,6 +135,7 @@ const passkeySignIn: Route[] = [
   }),
 ]
 
+// In a demonstration anybody may be anybody, and read all mail: that is the system's to show.
 const demonstrationRoutes: Route[] = [
   screen({
     path: '/demonstration',
@@ -140,7 +143,7 @@ const demonstrationRoutes: Route[] = [
     summary: 'Choose whom to be',
     view: 'people/views/demonstration',
     load: async ({ house }) =>
-      ok({ title: 'Choose who you are', people: await staff(house.db), columns: 'govuk-grid-column-full' }),
+      ok({ title: 'Choose who you are', people: await staff(house.system), columns: 'govuk-grid-column-full' }),
   }),
   action({
     path: '/demonstration',
@@ -148,7 +151,7 @@ const demonstrationRoutes: Route[] = [
     summary: 'Be one of the demonstration’s people',
     fields: fields({ person: id('a person') }),
     run: async (visit, body) => {
-      if (!(await staffById(visit.house.db, body.person))) return fail('not-found')
+      if (!(await staffById(visit.house.system, body.person))) return fail('not-found')
       await visit.signIn(body.person)
       return ok({})
     },
@@ -160,7 +163,7 @@ const demonstrationRoutes: Route[] = [
     summary: 'Every mail, newest first',
     view: 'people/views/outbox',
     load: async ({ house, query }) =>
-      ok({ title: 'Outbox', mails: await listMail(house.db, { to: query.to }), columns: 'govuk-grid-column-full' }),
+      ok({ title: 'Outbox', mails: await listMail(house.system, { to: query.to }), columns: 'govuk-grid-column-full' }),
   }),
 ]
 

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { limits } from '#core/kit/limits'
 import { ok } from '#core/kit/outcome'
+import { asSystem } from '#edge/store/context'
 import { inTransaction, type Db, type Tx } from '#edge/store/database'
 import type { Actor } from '#edge/web/route'
 import {
@@ -86,8 +87,11 @@ export async function renewToken(db: Db, oldToken: string): Promise<string> {
 
 /** Ends every browser and token of a person at once: they have left, or what they may do has changed. */
 export async function endAccess(tx: Tx, personId: string, now: Date): Promise<void> {
-  await endBrowsersOf(tx, personId)
-  await endTokensOf(tx, personId, now)
+  // Another's browsers and tokens, which an administrator may end and not see.
+  await asSystem(tx, async () => {
+    await endBrowsersOf(tx, personId)
+    await endTokensOf(tx, personId, now)
+  })
 }
 
 /**
@@ -117,6 +121,6 @@ export const admit = (db: Db, token: string, recipientId: string, now: Date) =>
     expiresAt: new Date(now.valueOf() + hours(limits.admissionHours)),
   })
 
-/** Whether this browser has proved the recipient's mailbox lately. */
-export const isAdmitted = (db: Db, token: string, recipientId: string, now: Date): Promise<boolean> =>
+/** The recipient whose mailbox this browser has proved lately, with the transfer and its sender; or nothing. */
+export const admissionTo = (db: Db, token: string, recipientId: string, now: Date) =>
   admissionOf(db, hashSecret(token), recipientId, now)

@@ -6,7 +6,9 @@ import { checkDatabaseRestored, checkRestored } from '#edge/backup/unfinished'
 import type { Config } from '#edge/house'
 import { openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
+import { openExternal } from '#edge/store/installation'
 import { findPostmaster } from '#edge/store/postmaster'
+import type { DatabaseRole } from '#edge/store/roles'
 import type { Call } from '#shell/cli/command'
 
 /**
@@ -27,14 +29,19 @@ export function installedConfig({ values, io }: Pick<Call, 'values' | 'io'>): Ou
   })
 }
 
-/** Does a command's work with the database of the installation it is about, and closes it whatever happens. */
+/**
+ * Does a command's work with the database of the installation it is about, and closes it whatever happens.
+ *
+ * @param role - as whom; the server's own role, as the system, unless said
+ */
 export async function withInstalled<T>(
   call: Pick<Call, 'values' | 'io'>,
   work: (store: Store, config: Config) => Promise<T>,
+  role: DatabaseRole = 'app',
 ): Promise<T> {
   const config = orThrow(installedConfig(call))
   orThrow(await checkRestored(config.dataFolder))
-  const { store, close } = orThrow(await openInstalled(config))
+  const { store, close } = orThrow(await openInstalled(config, role))
   try {
     orThrow(await checkDatabaseRestored(store.db))
     return await work(store, config)
@@ -44,19 +51,22 @@ export async function withInstalled<T>(
 }
 
 /**
- * The database of an installation, for a command: the external one, the embedded one of a running server, or the
- * embedded one started for as long as the command takes.
+ * The database of an installation as somebody, for a command: the external one, the embedded one of a running server, or
+ * the embedded one started for as long as the command takes.
  */
 export async function openInstalled(
-  config: Pick<Config, 'dataFolder' | 'databaseUrl'>,
+  config: Pick<Config, 'dataFolder' | 'databaseUrl' | 'databaseMigrateUrl'>,
+  role: DatabaseRole,
 ): Promise<Outcome<{ store: Store; close: () => Promise<void> }>> {
-  if (config.databaseUrl !== undefined) return ok(closing(openDatabase({ url: config.databaseUrl })))
+  if (config.databaseUrl !== undefined)
+    return ok(closing(openExternal(config.databaseUrl, config.databaseMigrateUrl)(role)))
   const folder = join(config.dataFolder, 'postgres')
   const running = await findPostmaster(join(folder, 'data'))
-  if (running.state === 'supervised') return ok(closing(openDatabase({ socketFolder: running.socketFolder })))
+  if (running.state === 'supervised') return ok(closing(openDatabase({ socketFolder: running.socketFolder, role })))
   const server = await startEmbedded({ folder })
   if (!server.ok) return server
-  return ok(closing(openDatabase({ url: server.value.connectionString }), () => server.value.stop()))
+  const { socketFolder } = server.value
+  return ok(closing(openDatabase({ socketFolder, role }), () => server.value.stop()))
 }
 
 const closing = (store: Store, stop: () => Promise<void> = () => Promise.resolve()) => ({

@@ -1,14 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '#core/kit/outcome'
 import type { House } from '#edge/house'
+import type { Context } from '#edge/store/context'
 import { isId } from '#edge/web/fields'
 import type { Actor, Language, Visit, Who } from '#edge/web/route'
 import {
   actorOfBearer,
   actorOfCookie,
+  admissionTo,
   admit,
   browserLabel,
-  isAdmitted,
   isFormTokenOf,
   isToken,
   makeToken,
@@ -37,50 +38,56 @@ export async function makeVisit(
     void reply.setCookie(name, value, { path: '/', httpOnly: true, sameSite: 'lax', secure })
   }
   const actor = bearer
-    ? await actorOfBearer(house.db, bearer, now)
+    ? await actorOfBearer(house.system, bearer, now)
     : token
-      ? await actorOfCookie(house.db, token, now, isUse(request))
+      ? await actorOfCookie(house.system, token, now, isUse(request))
       : null
   const params = (request.params ?? {}) as Record<string, string>
   const recipientId = params.recipient
   const admitted =
-    token && recipientId && isId(recipientId) ? await isAdmitted(house.db, token, recipientId, now) : false
+    token && recipientId && isId(recipientId) ? await admissionTo(house.system, token, recipientId, now) : undefined
   // A name given twice says nothing, and neither does what no text of the database can hold.
   const query = Object.fromEntries(
     Object.entries(request.query ?? {}).filter(([, value]) => typeof value === 'string' && !value.includes('\0')),
   ) as Visit['query']
   return {
-    house,
+    house: { ...house, db: house.confine(contextOf(actor, admitted)) },
     params,
     query,
     now,
     language: chooseLanguage(query, request, reply, secure),
     actor: actor as Actor,
-    recipient: (admitted ? { recipientId } : null) as Visit['recipient'],
+    recipient: (admitted ? { recipientId: admitted.recipient } : null) as Visit['recipient'],
     get browser() {
       if (!token) setToken(makeToken())
       return token!
     },
     signIn: async (personId) => {
       const label = browserLabel(request.headers['user-agent'])
-      setToken(await signIn(house.db, token, { personId, label, now }))
+      setToken(await signIn(house.system, token, { personId, label, now }))
     },
     signOut: async () => {
-      if (token) await signOut(house.db, token)
+      if (token) await signOut(house.system, token)
       // Not "storage": the keys with which this browser opens what it sent live there. Not "cookies": that would sign
       // the person out of everything else at the same domain.
       void reply.clearCookie(name, { path: '/' }).header('clear-site-data', '"cache"')
     },
     renew: async () => {
-      if (token) setToken(await renewToken(house.db, token))
+      if (token) setToken(await renewToken(house.system, token))
     },
     admitRecipient: async (id) => {
       // Admitted under a new secret: who planted the old one is not admitted with it.
-      const fresh = token ? await renewToken(house.db, token) : makeToken()
-      await admit(house.db, fresh, id, now)
+      const fresh = token ? await renewToken(house.system, token) : makeToken()
+      await admit(house.system, fresh, id, now)
       setToken(fresh)
     },
   }
+}
+
+/** For whom the database is asked: whoever comes to a recipient's page is the recipient there, also when signed in. */
+function contextOf(actor: Actor | null, admitted: Awaited<ReturnType<typeof admissionTo>>): Context {
+  if (admitted) return { as: 'recipient', ...admitted }
+  return actor ? { as: 'person', person: actor.id, roles: actor.roles } : { as: 'stranger' }
 }
 
 /** The API token of a call; `isBearer` also when there is one that cannot be read. */

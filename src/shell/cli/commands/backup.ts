@@ -24,26 +24,32 @@ Exit code 0: made. 1: not made, or made with bytes of parcels missing. 2: called
     if (!to || !recipient)
       throw new CalledWrongly('Say where the backup goes and who can open it: --to and --recipient.')
     const { io, json } = call
-    return withInstalled(call, async (store, { dataFolder, demonstration }) => {
-      const file = resolve(to)
-      const made = orThrow(
-        await makeBackup({
-          store,
-          blobs: blobsIn(join(dataFolder, 'blobs')),
-          demonstration,
-          file,
-          recipient,
-          at: new Date(),
-          progress: progressBar(io, 'Backing up'),
-        }),
-      )
-      if (made.missing.length > 0) {
-        const { problem } = fail('backup-incomplete', { detail: `In ${file} are missing: ${made.missing.join(', ')}.` })
-        return printProblem(problem, call)
-      }
-      io.out(json ? JSON.stringify({ file, ...made }) : inWords(file, made))
-      return 0
-    })
+    return withInstalled(
+      call,
+      async (store, { dataFolder, demonstration }) => {
+        const file = resolve(to)
+        const made = orThrow(
+          await makeBackup({
+            store,
+            blobs: blobsIn(join(dataFolder, 'blobs')),
+            demonstration,
+            file,
+            recipient,
+            at: new Date(),
+            progress: progressBar(io, 'Backing up'),
+          }),
+        )
+        if (made.missing.length > 0) {
+          const { problem } = fail('backup-incomplete', {
+            detail: `In ${file} are missing: ${made.missing.join(', ')}.`,
+          })
+          return printProblem(problem, call)
+        }
+        io.out(json ? JSON.stringify({ file, ...made }) : inWords(file, made))
+        return 0
+      },
+      'owner',
+    )
   },
 }
 

@@ -1,5 +1,7 @@
 import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
+import type { Config } from '#edge/house'
+import type { Store } from '#edge/store/database'
 import { migrate } from '#edge/store/migrate'
 import { eraseNow, planErasure, replayErasures, type Plan, type Wanted } from '#features/copies/erase'
 import { CalledWrongly, type Call, type Command } from '#shell/cli/command'
@@ -30,8 +32,7 @@ Exit code 0: done, or said. 1: refused, and nothing was changed. 2: called wrong
   run(call) {
     const { wanted, reason } = asked(call)
     const { values, json, io } = call
-    return withInstalled(call, async ({ db }, { erasuresFile }) => {
-      orThrow(await migrate(db))
+    const erase = async ({ db }: Store, { erasuresFile }: Config) => {
       orThrow(await replayErasures(db, erasuresFile))
       const now = new Date()
       const done = values.yes === true
@@ -42,7 +43,15 @@ Exit code 0: done, or said. 1: refused, and nothing was changed. 2: called wrong
       const counts = { transfers: erasure.transfers.length, recipients, mails, records, events: erasure.events.length }
       io.out(json ? JSON.stringify({ done, erasure: erasure.id, ...counts, kept }) : inWords(plan, done))
       return 0
-    })
+    }
+    return withInstalled(
+      call,
+      async ({ db: owned }) => {
+        orThrow(await migrate(owned))
+        return withInstalled(call, erase, 'erasure')
+      },
+      'owner',
+    )
   },
 }
 

@@ -30,7 +30,7 @@ async function run(values: Record<string, boolean> = {}, json = false) {
   return { code, ...lines }
 }
 
-const { store, close } = orThrow(await openInstalled(config))
+const { store, close } = orThrow(await openInstalled(config, 'owner'))
 orThrow(await migrate(store.db))
 const { tiles, signer } = orThrow(await openRegister(store.db, config))
 await store.db.transaction().execute(async (tx) => {

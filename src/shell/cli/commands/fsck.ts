@@ -12,7 +12,7 @@ import { openKeyring } from '#edge/keyring'
 import { leftovers } from '#edge/leftovers'
 import type { Db } from '#edge/store/database'
 import { checkWork, unknownBlobs, type WorkCheck } from '#features/parcels/checking'
-import type { Command } from '#shell/cli/command'
+import type { Call, Command } from '#shell/cli/command'
 import { withInstalled } from '#shell/cli/installed'
 
 /** `safehand fsck`: beside a running server or without one; changes nothing unless told to repair. */
@@ -33,7 +33,7 @@ export const fsck: Command = {
   run: (call) =>
     withInstalled(call, async ({ db }, config) => {
       const isQuick = call.values.quick === true
-      const repaired = call.values.repair === true ? await repair(db, config) : []
+      const repaired = call.values.repair === true ? await repair(call, db, config) : []
       const check = await checkAll(db, config, isQuick)
       const isSound = check.findings.length === 0
       call.io.out(call.json ? JSON.stringify({ isSound, ...check, repaired }) : inWords(check, repaired))
@@ -64,10 +64,12 @@ async function checkAll(db: Db, config: Config, quick: boolean): Promise<WholeCh
 }
 
 /** Mends what can be proved. @returns a sentence for each thing that was done */
-async function repair(db: Db, config: Config): Promise<string[]> {
+async function repair(call: Call, db: Db, config: Config): Promise<string[]> {
   const done: string[] = []
   const { tiles, signer } = orThrow(await openRegister(db, config))
-  for (const path of (await republish(db, tiles, signer.vkey)) ?? []) done.push(`Published ${path}.`)
+  // Only the keeper may say what is published.
+  const published = await withInstalled(call, (store) => republish(store.db, tiles, signer.vkey), 'keeper')
+  for (const path of published ?? []) done.push(`Published ${path}.`)
   const kept = keptOf(db, config)
   for await (const { key, why } of unknownBlobs(kept)) {
     await kept.blobs.remove(key)

@@ -119,7 +119,7 @@ async function isUnused({ dataFolder, keysFolder }: Config): Promise<Outcome<und
 }
 
 async function install(config: Config, first: First): Promise<Outcome<unknown>> {
-  const installed = await openInstalled(config)
+  const installed = await openInstalled(config, 'owner')
   if (!installed.ok) return installed
   const { store, close } = installed.value
   try {

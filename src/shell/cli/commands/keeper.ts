@@ -44,11 +44,15 @@ Exit code 0: done. 1: refused, and nothing was changed. 2: called wrongly.`,
     const [name, ...more] = call.positionals
     const act = Object.hasOwn(acts, name ?? '') && more.length === 0 ? acts[name!] : undefined
     if (!act) throw new CalledWrongly('Say adopt, rotate or trust.')
-    return withInstalled(call, async ({ db }, config) => {
-      orThrow(await migrate(db))
-      await act(call, db, config)
-      return 0
-    })
+    return withInstalled(
+      call,
+      async ({ db }, config) => {
+        orThrow(await migrate(db))
+        await act(call, db, config)
+        return 0
+      },
+      'owner',
+    )
   },
 }
 

@@ -1,5 +1,6 @@
 import { orThrow } from '#core/kit/outcome'
 import { migrate } from '#edge/store/migrate'
+import { replayErasures } from '#features/copies/erase'
 import type { Command } from '#shell/cli/command'
 import { withInstalled } from '#shell/cli/installed'
 
@@ -14,10 +15,16 @@ Run it after a new version is installed and before it is started. Make a backup 
 Exit code 0: the database fits this version. 1: it was made by a newer one, or could not be changed.`,
   options: { data: { type: 'string' } },
   run: (call) =>
-    withInstalled(call, async (store) => {
-      const ran = orThrow(await migrate(store.db))
-      const words = ran.length === 0 ? 'The database is as this version needs it.' : `Done: ${ran.join(', ')}.`
-      call.io.out(call.json ? JSON.stringify({ ran }) : words)
-      return 0
-    }),
+    withInstalled(
+      call,
+      async (store, { erasuresFile }) => {
+        const ran = orThrow(await migrate(store.db))
+        // What a server that is not the owner may not do itself.
+        orThrow(await replayErasures(store.db, erasuresFile))
+        const words = ran.length === 0 ? 'The database is as this version needs it.' : `Done: ${ran.join(', ')}.`
+        call.io.out(call.json ? JSON.stringify({ ran }) : words)
+        return 0
+      },
+      'owner',
+    ),
 }

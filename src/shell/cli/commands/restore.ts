@@ -35,7 +35,7 @@ Exit code 0: restored. 1: not, and nothing there can be used. 2: called wrongly.
     const { dataFolder } = config
     if (orThrow(await beginRestore(dataFolder)).again)
       io.err(`A restore into ${dataFolder} had been cut short. It begins again.`)
-    const { store, close } = orThrow(await openInstalled(config))
+    const { store, close } = orThrow(await openInstalled(config, 'owner'))
     const ending = await (async () => {
       try {
         const blobs = await fileBlobs(join(dataFolder, 'blobs'))
