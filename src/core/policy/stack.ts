@@ -10,7 +10,7 @@ import type { Bound, Condition, Fact, Obligation, Rule, Rulebook, Test, Vocabula
 export type Possible = Int32Array
 
 /** Pairs of fact and allowed bits, one after the other. All must hold. */
-type Group = number[]
+export type Group = number[]
 
 export interface CompiledFact {
   id: string
@@ -19,7 +19,9 @@ export interface CompiledFact {
   /** Of a quantity: the bounds, ascending; interval n ends at bound n, inclusive. */
   cuts: number[]
   all: number
-  /** One bit for each group of values that no rule tells apart. */
+  /** The groups of values that no rule tells apart, each as the mask of its values. */
+  alike: number[]
+  /** One bit of each such group. */
   kinds: number[]
 }
 
@@ -64,6 +66,8 @@ export interface Policy {
   rules: CompiledRule[]
   /** The rule of each rulebook for what nobody knows. */
   unsure: Map<Rulebook, { rule: Rule; face: Face }>
+  /** For each rulebook, where it speaks at all. */
+  scopes: Group[][]
   /** For each method, the rules about it. */
   rulesOf: CompiledRule[][]
   implications: { fact: number; bits: number; then: Group; because: string }[]
@@ -109,10 +113,14 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
         ),
       ),
     ),
+    scopes: rulebooks.map(({ scope, parameters }) => groups(scope, facts, parameters)),
     rulesOf: methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place))),
     implications,
   }
-  for (const [place, fact] of facts.entries()) fact.kinds = kindsOf(place, policy)
+  for (const [place, fact] of facts.entries()) {
+    fact.alike = alikeAt(place, policy)
+    fact.kinds = fact.alike.map((mask) => mask & -mask)
+  }
   return policy
 }
 
@@ -143,7 +151,7 @@ function compileFacts(vocabulary: Vocabulary, rulebooks: Rulebook[]): CompiledFa
     const bits = new Map<unknown, number>(values.map((value, place) => [value, 1 << place]))
     if (fact.type === 'yes-no') bits.set(true, 1).set(false, 2)
     const count = fact.type === 'quantity' ? bounds.length + 1 : values.length
-    return { id, fact, bits, cuts: bounds, all: 2 ** count - 1, kinds: [] }
+    return { id, fact, bits, cuts: bounds, all: 2 ** count - 1, alike: [], kinds: [] }
   })
 }
 
@@ -223,17 +231,18 @@ function compileRule(
   })
 }
 
-/** Groups the values of a fact that no rule and no implication tells apart, and gives one bit of each group. */
-function kindsOf(place: number, policy: Policy): number[] {
+/** Groups the values of a fact that no rule, no scope and no implication tells apart. */
+function alikeAt(place: number, policy: Policy): number[] {
   const read = [
     ...policy.rules.map(({ tests }) => tests),
+    ...policy.scopes.flat(),
     ...policy.implications.flatMap(({ fact, bits, then }) => [[fact, bits], then]),
   ]
   const masks = read.flatMap((group) => group.filter((_, at) => at % 2 === 1 && group[at - 1] === place))
   const kinds = new Map<string, number>()
   for (let bit = 1; bit <= policy.facts[place]!.all; bit *= 2) {
     const kind = masks.map((mask) => (mask & bit ? 1 : 0)).join('')
-    if (!kinds.has(kind)) kinds.set(kind, bit)
+    kinds.set(kind, (kinds.get(kind) ?? 0) | bit)
   }
   return [...kinds.values()]
 }
