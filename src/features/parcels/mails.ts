@@ -2,8 +2,9 @@ import type { Letter } from '#edge/mail/compose'
 
 // No mail names what is in a parcel or whom it is about: subject and words carry the reference alone.
 
-const dayWords = (at: Date, locale: string) =>
-  new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'Europe/London' }).format(at)
+const dayIn = (locale: string) => new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'Europe/London' })
+const english = dayIn('en-GB')
+const welsh = dayIn('cy-GB')
 
 /** The mail that brings a recipient the link. */
 export const invitation = (of: {
@@ -26,7 +27,7 @@ export const invitation = (of: {
             'You will also need seven words. The sender will tell you them another way, for example by telephone. They are never in an email.',
           ]
         : []),
-      `You can collect it until ${dayWords(of.until, 'en-GB')}.`,
+      `You can collect it until ${english.format(of.until)}.`,
       `Not sure that this is genuine? Telephone ${of.organisation} on a number you already know, and give the reference ${of.reference}.`,
     ],
     cy: [
@@ -37,7 +38,7 @@ export const invitation = (of: {
             'Bydd angen saith gair arnoch hefyd. Bydd yr anfonwr yn eu dweud wrthych mewn ffordd arall, er enghraifft dros y ffôn. Nid ydynt byth mewn e-bost.',
           ]
         : []),
-      `Gallwch ei gasglu tan ${dayWords(of.until, 'cy-GB')}.`,
+      `Gallwch ei gasglu tan ${welsh.format(of.until)}.`,
       `Ddim yn siŵr a yw hwn yn ddilys? Ffoniwch ${of.organisation} ar rif rydych chi’n ei adnabod eisoes, a rhowch y cyfeirnod ${of.reference}.`,
     ],
   },
@@ -95,7 +96,7 @@ export const notCollectedLetter = (reference: string) =>
 export const remindSenderLetter = (reference: string, until: Date) =>
   toSender(
     `Not yet opened: ${reference}`,
-    `The parcel is still waiting. It will be destroyed after ${dayWords(until, 'en-GB')}.`,
+    `The parcel is still waiting. It will be destroyed after ${english.format(until)}.`,
     'If the recipient has not had their seven words, tell them, or make new ones.',
   )
 
@@ -105,12 +106,12 @@ export const remindRecipientLetter = (reference: string, organisation: string, u
   body: {
     en: [
       `${organisation} sent you a sealed parcel that you have not opened. Use the link in the first email.`,
-      `You can collect it until ${dayWords(until, 'en-GB')}.`,
+      `You can collect it until ${english.format(until)}.`,
       'If you cannot find the email or do not have the seven words, ask the sender.',
     ],
     cy: [
       `Anfonodd ${organisation} barsel dan sêl atoch nad ydych wedi’i agor. Defnyddiwch y ddolen yn yr e-bost cyntaf.`,
-      `Gallwch ei gasglu tan ${dayWords(until, 'cy-GB')}.`,
+      `Gallwch ei gasglu tan ${welsh.format(until)}.`,
       'Os na allwch ddod o hyd i’r e-bost neu os nad oes gennych y saith gair, gofynnwch i’r anfonwr.',
     ],
   },

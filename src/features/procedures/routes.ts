@@ -118,15 +118,17 @@ const saveRecord = action({
   then: (_result, visit) => `/transfers/${visit.params.transfer}`,
 })
 
+const londonTime = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'Europe/London',
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+})
+
 /** Today at a time of day in London; yesterday if that has not come yet. */
 export function todayAt(now: Date, time: string): Date {
   const [hours, minutes] = time.split(':').map(Number) as [number, number]
-  const parts = new Intl.DateTimeFormat('en-GB', {
-    timeZone: 'Europe/London',
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  }).formatToParts(now)
+  const parts = londonTime.formatToParts(now)
   const value = (type: string) => Number(parts.find((part) => part.type === type)!.value)
   const minutesAgo = (value('hour') * 60 + value('minute') - (hours * 60 + minutes) + 1440) % 1440
   return new Date(now.valueOf() - minutesAgo * 60_000)
