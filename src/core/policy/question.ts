@@ -50,7 +50,7 @@ export function nextQuestion(
   if (!possible.ok) return possible
   const open = policy.facts
     .map(({ id, fact }, place) => ({ id, order: fact.order, place }))
-    .filter(({ id, place }) => askable.includes(id) && isOpen(possible.value[place]!))
+    .filter(({ id, place }) => askable.includes(id) && isOpen(possible.value[place]!) && isRead(policy, place))
     .toSorted((a, b) => a.order - b.order)
     .map(({ place }) => place)
   const search: Search = {
@@ -62,6 +62,10 @@ export function nextQuestion(
   const next = open.find((place) => matters(search, possible.value, place)) ?? unsettled(search, possible.value)
   return ok(next === undefined ? null : questionAbout(policy, possible.value, next))
 }
+
+/** Words of other rulebooks stand in the vocabulary too. What none of these reads is not asked, even where it would imply something. */
+const isRead = ({ rules }: Policy, place: number) =>
+  rules.some(({ scheme, reads }) => scheme === place || reads.includes(place))
 
 interface Search {
   policy: Policy

@@ -6,6 +6,7 @@ export const sectors = {
   school: 'School or early years setting',
   'government-department': 'Government department',
   agency: 'Government agency',
+  'our-agency': "An agency or arm's length body of ours",
   police: 'Police',
   'national-body': 'Another national body',
   'criminal-justice': 'Court, probation, prison or other criminal justice',
