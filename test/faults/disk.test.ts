@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, statfs, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +17,7 @@ import { startEmbedded } from '#edge/store/embedded'
 import { acknowledge, admit, openAll } from '#test/collecting'
 import { Browser } from '#test/house'
 import { aFile, aReadyTransfer, bytesHeaders, putPart, sealForTest, sergeant, type SealedHere } from '#test/sending'
-import { isAway, Server } from './server.ts'
+import { childrenOf, isAway, Server } from './server.ts'
 
 /** Mounts a small file system of its own over a folder; false where that is not allowed. */
 async function mounted(server: Server, folder: string, sizeMb: number): Promise<boolean> {
@@ -29,9 +30,10 @@ async function mounted(server: Server, folder: string, sizeMb: number): Promise<
 }
 const remount = (folder: string, options: string) => execFileSync('mount', ['-o', `remount,${options}`, folder])
 
-/** Lets no file of these processes grow past a size; `unlimited` lets them again. */
-const limitFiles = (pids: number[], bytes: number | 'unlimited') => {
-  for (const pid of pids) spawnSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`])
+/** Lets no file of a process grow past a size; `unlimited` lets them again. Its own account may, whatever else may not. */
+function limitFiles(pid: number, bytes: number | 'unlimited') {
+  const { uid, gid } = statSync(`/proc/${pid}`)
+  execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`], { uid, gid })
 }
 
 /** A parcel on its way, from the first question to what is to be sent. */
@@ -92,7 +94,7 @@ test('a full disk of bytes: a sentence, nothing half kept, and on it goes when t
     t.diagnostic('no right to mount: the largest file the process may write')
   }
   await server.start()
-  if (!isMounted) limitFiles([server.pid], 4_000_000)
+  if (!isMounted) limitFiles(server.pid, 4_000_000)
   for (const _ of [1, 2, 3]) {
     const answer = await part(work)
     assert.deepEqual({ status: answer.statusCode, slug: slugOf(answer) }, full)
@@ -100,7 +102,7 @@ test('a full disk of bytes: a sentence, nothing half kept, and on it goes when t
   }
   assert.ok((await server.fsck()).isSound, 'nothing is left of what was refused')
   if (isMounted) remount(blobs, 'size=64m')
-  else limitFiles([server.pid], 'unlimited')
+  else limitFiles(server.pid, 'unlimited')
   await finish(server, work)
   const check = await server.fsck()
   assert.ok(check.isSound, check.text)
@@ -123,7 +125,7 @@ test('a folder of bytes that cannot be written: a sentence, and on it goes when 
 
 test('a register that cannot be published: work goes on, receipts wait, and come when it can', async (t) => {
   const server = await Server.begin(t)
-  limitFiles([server.pid], 1)
+  limitFiles(server.pid, 1)
   const sender = await Browser.of(server.app, 'Priya Nair')
   const ids: string[] = []
   for (let i = 0; i < 5; i += 1) ids.push((await sender.post<{ id: string }>('/api/transfers')).id)
@@ -131,7 +133,7 @@ test('a register that cannot be published: work goes on, receipts wait, and come
   const before = await sizeOf()
   await rest(1_500)
   assert.equal(await sizeOf(), before, 'nothing is shown before its tiles are there')
-  limitFiles([server.pid], 'unlimited')
+  limitFiles(server.pid, 'unlimited')
   while ((await sizeOf()) < before + ids.length) await rest(50)
   const check = await server.fsck()
   assert.ok(check.isSound, check.text)
@@ -178,10 +180,7 @@ test('a full disk of Postgres: refused with a sentence or not answered, never ac
     await rename(`${postgres}-before`, postgres)
     await server.start()
     const postmaster = (await server.postgres())!
-    const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(postmaster)], { encoding: 'utf8' })
-      .trim()
-      .split(/\s+/)
-    limitFiles([postmaster, ...children.map(Number)], 200_000)
+    for (const pid of [...(await childrenOf(postmaster)), postmaster]) limitFiles(pid, 200_000)
     t.diagnostic('no right to mount: the largest file Postgres may write')
   }
   const { acknowledged, refused } = await startUntilFull(server, sender)

@@ -200,6 +200,12 @@ async function isAlive(pid: number): Promise<boolean> {
   return status !== null && !/\) [ZX] /.test(status)
 }
 
+/** The processes that a process started, as the kernel has them: not every machine has `ps`. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return text.split(' ').filter(Boolean).map(Number)
+}
+
 /** Whether a failure means that nobody answered, so that the same may be said again. */
 export const isAway = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof Error && /: 50[234] |^50[234] |\b503\b/.test(error.message))

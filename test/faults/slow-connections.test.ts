@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { after, test } from 'node:test'
+import { setImmediate as rest } from 'node:timers/promises'
 import { limits } from '#core/kit/limits'
+import { formTokenOf } from '#features/people/sessions'
 import { aHouse, Browser } from '#test/house'
-import { newestCode } from '#test/sending'
+import { aReadyTransfer, digestHeader, newestCode, sealForTest } from '#test/sending'
 import { remote } from '../journeys/support.ts'
 
-const { app } = await aHouse({ after })
+const { app, house } = await aHouse({ after })
 await app.listen({ host: '127.0.0.1', port: 0 })
 const { port } = app.server.address() as AddressInfo
 const url = `http://127.0.0.1:${port}`
@@ -89,4 +91,23 @@ test('a request that never ends is ended by us', async () => {
   const [answer] = (await once(slow, 'data')) as [Buffer]
   app.server[name] = limit
   assert.match(answer.toString(), /^HTTP\/1\.1 4\d\d .*problem\+json/s)
+})
+
+test('a part that cannot be kept is answered, and who sends for ever is broken off', async () => {
+  const sender = await Browser.of(app, 'Sian Pritchard')
+  const { parcelId } = await sealForTest(sender, await aReadyTransfer(sender))
+  const header = `PUT /api/parcels/${parcelId}/parts/0 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n`
+  const about = `Content-Digest: ${digestHeader('0'.repeat(64))}\r\nCookie: safehand=${sender.token}\r\nSafehand-Form-Token: ${formTokenOf(sender.token!)}\r\n`
+  house.blobs.failNext('put', 'before')
+  const endless = await hold('127.0.0.8', `${header}${about}Content-Length: 1000000000000\r\n\r\n`)
+  const [answer] = (await once(endless, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1\.1 503 .*problems\/unavailable/s)
+  const comes = (name: string) => new Promise((resolve) => endless.once(name, resolve))
+  const closed = comes('close')
+  while (!endless.destroyed) {
+    if (endless.write(Buffer.alloc(1024 * 1024))) await rest()
+    else await Promise.race([comes('drain'), closed])
+  }
+  // What the kernel holds between the two ends is on its way still.
+  assert.ok(endless.bytesWritten < limits.partSizeBytes + 16 * 1024 * 1024, `${endless.bytesWritten} bytes were taken`)
 })

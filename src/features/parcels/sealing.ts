@@ -185,16 +185,19 @@ export async function putPart(
 }
 
 /**
- * Stores a body. Where storing fails, the rest of the body is left to be read and thrown away: were it broken off, the
- * client would see a lost connection instead of the answer, and try again for ever. Only what is too large is broken off.
+ * Stores a body. Where storing fails, the rest of the body is read and thrown away: were it broken off, the client would
+ * see a lost connection instead of the answer, and try again for ever. Whoever goes on for longer than a body may be is
+ * broken off, and whoever takes too long is ended as any request is.
  */
 async function keepBytes(house: House, key: string, body: Readable, expected: { sizeMax: number; sha256: string }) {
   try {
-    const stored = await house.blobs.put(key, body.iterator({ destroyOnReturn: false }), expected)
-    if (!stored.ok && stored.problem.slug === 'too-large') body.destroy()
-    return stored
+    return await house.blobs.put(key, body.iterator({ destroyOnReturn: false }), expected)
   } finally {
-    body.resume()
+    let left = expected.sizeMax
+    body.on('data', ({ length }: Buffer) => {
+      left -= length
+      if (left < 0) body.destroy()
+    })
   }
 }
 

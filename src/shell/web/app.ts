@@ -130,8 +130,7 @@ export async function buildApp(
     })
   app.setNotFoundHandler((request, reply) => answer(request, reply, { slug: 'not-found' }))
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    // A body is also broken off by us, when what should take it fails: then it is that which went wrong.
-    const isBrokenOff = request.raw.errored !== null && error.code === (request.raw.errored as FastifyError).code
+    const isBrokenOff = request.raw.errored !== null
     const problem = isBrokenOff ? { slug: 'malformed-request' as const } : problemOfError(error)
     if (!problem) request.log.error({ err: error }, 'failed')
     return answer(request, reply, problem ?? problemOfOutside(error))
