@@ -57,7 +57,7 @@ export interface Decision {
 }
 
 /** What a rule does to its methods, as bits, so that rules are joined by `|`. */
-const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64 }
+const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64, unclassed: 128 }
 
 export const isLifted = 3
 
@@ -103,7 +103,9 @@ export function judge(policy: Policy, possible: Possible): Judged {
 
 function effectsOf({ rule, due, scheme }: CompiledRule, certain: boolean, possible: Possible): number {
   let effects = 0
-  if (rule.then === 'allow') effects = certain && !isOpen(possible[scheme]!) ? effect.allows : effect.mayAllow
+  // Not joined away by what another rulebook allows: a stack would otherwise allow what one of its rulebooks refers.
+  if (rule.then === 'allow' && isOpen(possible[scheme]!)) effects = effect.mayAllow | effect.unclassed
+  else if (rule.then === 'allow') effects = certain ? effect.allows : effect.mayAllow
   else if (rule.then === 'refuse') effects = certain ? effect.refuses : effect.hangs
   else if (rule.then === 'refer') effects = certain ? effect.refers : effect.hangs
   for (const { words, met } of due) {
@@ -127,7 +129,7 @@ const isSpokenOf = (effects: number) =>
 
 function outcomeIn(effects: number): OutcomeWord {
   if (effects & effect.refuses) return 'BLOCK'
-  if (effects & (effect.refers | effect.hangs)) return 'REFER'
+  if (effects & (effect.refers | effect.hangs | effect.unclassed)) return 'REFER'
   if (effects & effect.allows) return effects & effect.due ? 'ALLOW_WITH' : 'ALLOW'
   return effects & effect.mayAllow ? 'REFER' : 'OUT_OF_SCOPE'
 }
@@ -158,7 +160,8 @@ export const worthOf = ({ ofMethod }: Judged, method: number) => worth(ofMethod[
 export const isRefusing = (effects: number) => (effects & effect.refuses) !== 0
 
 /** Whether a rule with these effects keeps its methods from being used. */
-export const isObstacle = (effects: number) => (effects & (effect.refuses | effect.refers | effect.hangs)) !== 0
+export const isObstacle = (effects: number) =>
+  (effects & (effect.refuses | effect.refers | effect.hangs | effect.unclassed)) !== 0
 
 /** Whether a method, were everything else in its favour, would be preferred to another that may be used. */
 export function mayComeBefore(policy: Policy, judged: Judged, method: number, other: number): boolean {
@@ -246,7 +249,7 @@ function describe(policy: Policy, judged: Judged, possible: Possible, method: nu
 /** The effects that brought an outcome about: the others are not reasons for it. */
 function decisiveFor(outcome: OutcomeWord, effects: number): number {
   if (outcome === 'BLOCK') return effect.refuses
-  if (outcome === 'REFER') return effect.refers | effect.hangs | (effects & effect.allows ? 0 : effect.mayAllow)
+  if (outcome === 'REFER') return effect.refers | effect.hangs | effect.unclassed | (effects & effect.allows ? 0 : effect.mayAllow)
   return effect.allows | effect.due
 }
 
