@@ -19,6 +19,13 @@ export function councilPolicy(): Policy {
   return stack(vocabulary, [council(vocabulary)], [...vocabulary.methods.keys()])
 }
 
+/** Some of the rulebooks that ship, stacked. */
+export function shippedPolicy(...names: string[]): Policy {
+  const vocabulary = shippedVocabulary()
+  const read = (name: string) => orThrow(loadRulebook(`${name}.yaml`, shipped(`${name}.yaml`), vocabulary))
+  return stack(vocabulary, names.map(read), [...vocabulary.methods.keys()])
+}
+
 /** A vocabulary small enough to think about. */
 export const smallWords = `format: safehand-vocabulary/1
 units: { bytes: {}, MB: { amount: 1000000, of: bytes }, days: {} }
@@ -38,6 +45,7 @@ facts:
   lifted: { type: yes-no, asked: derived, order: 6, question: Lifted?, why: It decides., not-sure: owner }
 obligations:
   clear: { phase: before, says: Clear it., met-when: { cleared: yes }, record: A clearance }
+  unclear: { phase: before, says: Leave it unclear., met-when: { cleared: no }, record: No clearance }
   fit: { phase: at, says: Keep it small., met-when: { size: { at-most: most } }, record: The size }
   note: { phase: after, says: Note it., record: A note }
 limits:

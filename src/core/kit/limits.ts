@@ -172,6 +172,24 @@ export const limits = {
   // Rulebooks
   rulebookCharacters: 256 * 1024,
   rulebookFindings: 50,
+  policiesKept: 8,
+  draftCharacters: 100_000,
+  // Every character of text and cases may take nine bytes in a form.
+  draftFormBytes: 2 * 1024 * 1024,
+  draftsOpen: 20,
+  reviewYears: 5,
+  proofMs: 30_000,
+  proofMegabytes: 512,
+  proofsAtOnce: 2,
+  affectedTransfers: 50,
+  factsWrong: 50,
+  rulebookDepth: 40,
+  rulebookEntries: 1_000,
+  conditionGroups: 30,
+  // A case is a row of 32-bit masks: one bit for each value, and three rulebooks' bounds of a quantity are stacked.
+  factValues: 30,
+  quantityBounds: 9,
+  analysisDiagrams: 500_000,
 } as const
 
 /**

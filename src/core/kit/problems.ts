@@ -717,6 +717,41 @@ export const problems = {
     title: 'There is a mistake in this file',
     next: 'Correct it at the lines named, then load it again.',
   },
+  'rulebook-not-ours': {
+    status: 503,
+    title: 'This release of Safehand cannot read a rulebook that was published',
+    next: 'Start the newer release, or take the release’s own file back into force with: safehand rulebook restore ID.',
+  },
+  'draft-fails': {
+    status: 409,
+    title: 'This draft cannot be published as it stands',
+    next: 'Open the draft: its page says which part fails, and where.',
+  },
+  'draft-closed': {
+    status: 409,
+    title: 'This draft can no longer be changed',
+    next: 'Make a new draft from the version in force.',
+  },
+  'draft-by-author': {
+    status: 403,
+    title: 'You cannot approve a change that you had a part in writing',
+    next: 'Ask another information governance officer, or the data protection officer.',
+  },
+  'drafts-too-many': {
+    status: 409,
+    title: 'There are too many open drafts of this rulebook',
+    next: 'Withdraw one that is no longer needed.',
+  },
+  'proofs-busy': {
+    status: 503,
+    title: 'Other rulebooks are being analysed just now',
+    next: 'What you typed is kept. Try again in a minute.',
+  },
+  'rulebooks-tangled': {
+    status: 422,
+    title: 'These rules are too intertwined to be analysed',
+    next: 'Split a rule that reads many facts into several, or analyse fewer rulebooks together.',
+  },
   'facts-unreadable': {
     status: 422,
     title: 'Some answers cannot be used',

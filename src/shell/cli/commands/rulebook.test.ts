@@ -107,3 +107,26 @@ test('the schema that ships is the one the reader describes', async () => {
 test('a rulebook that is not there is a problem', async () => {
   await assert.rejects(run(['decide', 'audience=inside'], { rulebook: ['nobody'] }), ProblemError)
 })
+
+test('analysis finds nothing in the rulebook that ships, and says how many cases it looked at', async () => {
+  const { code, out } = await run(['analyse'])
+  assert.equal(code, 0)
+  assert.match(out, /^Looked at all [\d,]+ cases of council 1\.0\.0\.\nNo gap, no contradiction/)
+})
+
+test('a finding is told with its rules, its cases and one case in words, and the exit code is 1', async () => {
+  const path = await broken('when: { council-class: restricted }', 'when: { council-class: [public, restricted] }')
+  const { code, out } = await run(['analyse', path])
+  assert.equal(code, 1)
+  assert.match(
+    out,
+    /^Contradiction: A rule allows this.*\n  Rule D-R16 of council: Public pages\n  Rule D-R22 of council/m,
+  )
+  assert.match(out, /  Methods: Public page\n  In [\d,]+ cases: How sensitive is it\? Public\./)
+  const [finding] = JSON.parse((await run(['analyse', path], {}, true)).out).findings
+  assert.match(finding.cases, /^\d+$/)
+})
+
+test('a rulebook named twice is refused', async () => {
+  await assert.rejects(run(['analyse'], { rulebook: ['council', 'council'] }), /Name each rulebook once/)
+})

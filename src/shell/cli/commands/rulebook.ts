@@ -2,14 +2,16 @@ import { readFile, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fail, ok, orThrow, type Outcome, type Problem } from '#core/kit/outcome'
+import { analyse, type Analysis, type Finding } from '#core/policy/analyse'
+import type { CaseWord, Described } from '#core/policy/case-words'
 import { loadCases, readFacts, runCase } from '#core/policy/cases'
 import { decide, type Decision } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
 import { loadRulebook, rulebookSchema } from '#core/policy/rulebook'
 import { stack, type Policy } from '#core/policy/stack'
-import type { Vocabulary } from '#core/policy/terms'
+import type { Rulebook, Vocabulary } from '#core/policy/terms'
 import { loadVocabulary } from '#core/policy/vocabulary'
-import { printProblem, type Call, type Command } from '#shell/cli/command'
+import { CalledWrongly, printProblem, type Call, type Command } from '#shell/cli/command'
 
 const shippedFolder = fileURLToPath(new URL('../../../../rulebooks/', import.meta.url))
 
@@ -20,17 +22,20 @@ export const rulebook: Command = {
     'safehand rulebook check FILE… [--folder FOLDER] [--json]',
     'safehand rulebook decide FACT=VALUE… [--facts FACTS] [--rulebook ID]… [--method ID] [--json]',
     'safehand rulebook test [FILE…] [--json]',
+    'safehand rulebook analyse [FILE…] [--rulebook ID]… [--json]',
     'safehand rulebook schema',
     '',
     '  FILE        a vocabulary, a rulebook or a file of cases; `test` runs all cases when none is named',
     '  FACT=VALUE  for example audience=individual published=yes size="4 MB"',
     '  --facts     the same as one JSON or YAML object',
     '  --rulebook  whose rulebook decides, may be given several times (council)',
+    '  analyse     looks at every case there is: gaps, contradictions, and rules, obligations and methods to no effect;',
+    '              the files and rulebooks named are taken together',
     '  --method    explain this method only',
     '  schema      prints the JSON Schema of a rulebook, for an editor that completes words',
     '  --folder    where vocabulary.yaml, the rulebooks and the cases are, when not those that ship',
     '',
-    'Exit code 0: sound, decided, or all cases passed. 1: not. 2: called wrongly.',
+    'Exit code 0: sound, decided, or all cases passed, nothing found. 1: not. 2: called wrongly.',
   ].join('\n'),
   options: {
     folder: { type: 'string' },
@@ -40,16 +45,23 @@ export const rulebook: Command = {
   },
   async run(call) {
     const [name, ...rest] = call.positionals
-    const run = name === 'check' ? check : name === 'decide' ? decideFacts : name === 'test' ? testCases : undefined
+    const run = name === undefined ? undefined : commands.get(name)
     if (run && !(name === 'check' && rest.length === 0)) return run(call, rest)
     if (name === 'schema') {
       call.io.out(JSON.stringify(rulebookSchema(await readVocabulary(call)), undefined, 1))
       return 0
     }
-    call.io.err(`Say check with a file, decide, test or schema.\n\n${this.usage}`)
+    call.io.err(`Say check with a file, decide, test, analyse or schema.\n\n${this.usage}`)
     return 2
   },
 }
+
+const commands = new Map([
+  ['check', check],
+  ['decide', decideFacts],
+  ['test', testCases],
+  ['analyse', analyseFiles],
+])
 
 const folderOf = ({ values }: Call) => (values['folder'] as string | undefined) ?? shippedFolder
 
@@ -67,10 +79,18 @@ async function readVocabulary(call: Call): Promise<Vocabulary> {
   return orThrow(loadVocabulary('vocabulary.yaml', orThrow(await readText(join(folderOf(call), 'vocabulary.yaml')))))
 }
 
-async function readPolicy(call: Call, ids: string[]): Promise<Policy> {
+async function readRulebooks(vocabulary: Vocabulary, files: string[]): Promise<Rulebook[]> {
+  const read = async (file: string) => orThrow(loadRulebook(basename(file), orThrow(await readText(file)), vocabulary))
+  return Promise.all(files.map(read))
+}
+
+const fileOf = (call: Call) => (id: string) => join(folderOf(call), `${basename(id)}.yaml`)
+
+async function readPolicy(call: Call, ids: string[], files: string[] = []): Promise<Policy> {
   const vocabulary = await readVocabulary(call)
-  const texts = await Promise.all(ids.map((id) => readText(join(folderOf(call), `${basename(id)}.yaml`))))
-  const rulebooks = texts.map((text, place) => orThrow(loadRulebook(`${ids[place]}.yaml`, orThrow(text), vocabulary)))
+  const rulebooks = await readRulebooks(vocabulary, [...ids.map(fileOf(call)), ...files])
+  if (new Set(rulebooks.map(({ id }) => id)).size < rulebooks.length)
+    throw new CalledWrongly('Name each rulebook once.')
   return stack(vocabulary, rulebooks, [...vocabulary.methods.keys()])
 }
 
@@ -178,4 +198,58 @@ async function shippedCases(call: Call): Promise<string[]> {
     .filter((name) => name.endsWith('.yaml'))
     .toSorted()
     .map((name) => join(folder, name))
+}
+
+/** Numbers of cases can be larger than JSON's numbers: they are written as text. */
+const withCounts = (value: unknown) =>
+  JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? `${each}` : each))
+
+async function analyseFiles(call: Call, files: string[]): Promise<number> {
+  const { io, json, values } = call
+  const ids = (values['rulebook'] as string[] | undefined) ?? (files.length > 0 ? [] : ['council'])
+  const policy = await readPolicy(call, ids, files)
+  const analysed = analyse(policy)
+  if (!analysed.ok) return printProblem(analysed.problem, { io, json })
+  io.out(json ? withCounts(analysed.value) : analysisInWords(policy, analysed.value))
+  return analysed.value.findings.length === 0 ? 0 : 1
+}
+
+function analysisInWords({ vocabulary, rulebooks }: Policy, { cases, findings, more, closed }: Analysis): string {
+  const names = (methods: string[]) => methods.map((id) => vocabulary.methods.get(id)!.name).join('; ')
+  const total = findings.length + more
+  return [
+    ...findings.map((each) => findingInWords(each, names(each.methods))),
+    ...(more > 0 ? [`And ${more} more.`, ''] : []),
+    `Looked at all ${cases.toLocaleString('en-GB')} cases of ${rulebooks.map(({ id, version }) => `${id} ${version}`).join(', ')}.`,
+    total === 0 ? 'No gap, no contradiction, and nothing to no effect.' : `${total} found.`,
+    ...(closed.length > 0 ? [`Never to be used: ${names(closed)}.`] : []),
+  ].join('\n')
+}
+
+const headings: Record<Finding['kind'], string> = {
+  gap: 'Gap',
+  contradiction: 'Contradiction',
+  'never-fires': 'Rule without a case',
+  'never-met': 'Obligation nobody can meet',
+  'never-allowed': 'Method never allowed',
+}
+
+const findingInWords = ({ kind, says, rules, ...described }: Finding, methods: string) =>
+  [
+    `${headings[kind]}: ${says}`,
+    ...rules.map(({ rulebook: id, rule, title }) => `  Rule ${rule} of ${id}: ${title}`),
+    ...(methods ? [`  Methods: ${methods}`] : []),
+    ...casesInWords(described),
+    '',
+  ].join('\n')
+
+/** Which cases, and the shortest account of one of them. */
+function casesInWords({ cases, of, where, because }: Described): string[] {
+  const words = (list: CaseWord[]) => list.map(({ question, answer }) => `${question} ${answer}.`).join(' ')
+  if (cases === 0n) return []
+  const [some, all] = [cases, of].map((number) => number.toLocaleString('en-GB'))
+  return [
+    `  In ${some} cases${cases === of ? '' : ` of the ${all} where`}: ${words(where) || 'whatever the answers.'}`,
+    ...(cases === of ? [] : [`  For example: ${words(because)}`]),
+  ]
 }
