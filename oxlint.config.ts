@@ -7,6 +7,7 @@ export const featureLine = [
   'agreements',
   'approvals',
   'transfers',
+  'rulebooks',
   'parcels',
   'procedures',
   'copies',

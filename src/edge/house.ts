@@ -1,4 +1,5 @@
 import type { Policy } from '#core/policy/stack'
+import type { Vocabulary } from '#core/policy/terms'
 import type { Blobs } from '#edge/blobs/blobs'
 import type { Keeper } from '#edge/keeper/keeper'
 import type { Keyring } from '#edge/keyring'
@@ -32,10 +33,31 @@ export interface Config {
   trustProxy: string[]
   /** Post-quantum locks by default; false for recipients whose tools are older. */
   postQuantum: boolean
+  /** Ids of the rulebooks that decide together. */
+  rulebooks: string[]
 }
 
-/** What every part of the organisation's work is handed. */
-export interface House {
+/** What the release itself brings to the policy: the words, and the rulebooks and cases as its files have them. */
+export interface Release {
+  vocabulary: Vocabulary
+  vocabularySha256: string
+  /** The rulebooks that this installation decides by, in its order. */
+  books: { id: string; text: string }[]
+  /** Files of cases, by path. */
+  cases: { file: string; text: string }[]
+  /** The methods this installation can carry or guide. */
+  offered: readonly string[]
+}
+
+/** The rulebooks that decide, stacked, and which they are. */
+export interface PolicyInForce {
+  policy: Policy
+  /** `sha256` of the rulebook's text, `vocabulary` of the words it was read with, both in hex. */
+  rulebookVersions: { id: string; version: string; sha256: string; vocabulary: string }[]
+}
+
+/** What every part of the organisation's work is handed. The policy is that of the visit; outside one, of the start. */
+export interface House extends PolicyInForce {
   config: Config
   /** In a visit it reaches only what is the visitor's (`store/access.ts`); elsewhere it is the system's. */
   db: Db
@@ -48,8 +70,6 @@ export interface House {
   keyring: Keyring
   /** Hashes what rates are counted for: see `ratesKeyOf`. */
   ratesKey: Uint8Array
-  /** The organisation's rulebooks, stacked, and which they are. */
-  policy: Policy
-  rulebookVersions: { id: string; version: string; sha256: string }[]
+  release: Release
   now(): Date
 }

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { demonstrationMarker } from '#config'
 import { fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
 import { loadRulebook } from '#core/policy/rulebook'
-import { stack } from '#core/policy/stack'
+import { nearest } from '#core/policy/shape'
 import { loadVocabulary } from '#core/policy/vocabulary'
 import { checkRestored } from '#edge/backup/unfinished'
 import { namesIn } from '#edge/folder'
 import { fileBlobs } from '#edge/blobs/filesystem'
-import type { Config, House } from '#edge/house'
+import type { Config, House, PolicyInForce, Release } from '#edge/house'
 import { startJobs } from '#edge/jobs/runner'
 import { openRegister } from '#edge/keeper/installation'
 import { startKeeper } from '#edge/keeper/keeper'
@@ -28,6 +28,7 @@ import { ratesKeyOf, tidyRates } from '#edge/web/rates'
 import { isAllErased, replayErasures } from '#features/copies/erase'
 import { destroyParcel, tidy } from '#features/parcels/keeping'
 import { tidySessions } from '#features/people/queries'
+import { compile, policyInForce, sha256Of } from '#features/rulebooks/in-force'
 import { seedDemonstration } from '#shell/demonstration'
 import { serveMetrics, standingFamilies } from '#shell/metrics'
 import { assetsFolder, buildApp } from '#shell/web/app'
@@ -48,22 +49,39 @@ const offered = [
   'partner_space',
 ]
 
-/** The vocabulary and the organisation's rulebooks, stacked. */
-export async function loadPolicy(folder = join(root, 'rulebooks'), names = ['council.yaml']) {
-  const vocabularyText = await readFile(join(folder, 'vocabulary.yaml'), 'utf8')
+/** The vocabulary and the organisation's rulebooks as the release has them, stacked. What is published comes on top. */
+export async function loadPolicy(
+  folder = join(root, 'rulebooks'),
+  names = ['council.yaml'],
+): Promise<Outcome<PolicyInForce & { release: Release }>> {
+  const read = (name: string) => readFile(join(folder, name), 'utf8')
+  const vocabularyText = await read('vocabulary.yaml')
   const vocabulary = loadVocabulary('vocabulary.yaml', vocabularyText)
   if (!vocabulary.ok) return vocabulary
-  const rulebooks = []
-  const versions = []
+  const shipped = (await readdir(folder)).filter((name) => name.endsWith('.yaml') && name !== 'vocabulary.yaml')
+  const unknown = names.find((name) => !shipped.includes(name))
+  if (unknown !== undefined) {
+    const [id, ids] = [basename(unknown, '.yaml'), shipped.map((name) => basename(name, '.yaml'))]
+    return fail('setting-wrong', { detail: `SAFEHAND_RULEBOOKS: there is no rulebook ‘${id}’. ${nearest(id, ids)}` })
+  }
+  const books: Release['books'] = []
   for (const name of names) {
-    const text = await readFile(join(folder, name), 'utf8')
+    const text = await read(name)
     const rulebook = loadRulebook(name, text, vocabulary.value)
     if (!rulebook.ok) return rulebook
-    rulebooks.push(rulebook.value)
-    const sha256 = createHash('sha256').update(vocabularyText).update('\0').update(text).digest('hex')
-    versions.push({ id: rulebook.value.id, version: rulebook.value.version, sha256 })
+    books.push({ id: rulebook.value.id, text })
   }
-  return ok({ policy: stack(vocabulary.value, rulebooks, offered), rulebookVersions: versions })
+  const files = (await readdir(join(folder, 'cases'), { recursive: true })).filter((name) => name.endsWith('.yaml'))
+  const cases = files.toSorted().map(async (file) => ({ file, text: await read(join('cases', file)) }))
+  const release: Release = {
+    vocabulary: vocabulary.value,
+    vocabularySha256: sha256Of(vocabularyText),
+    books,
+    cases: await Promise.all(cases),
+    offered,
+  }
+  const compiled = compile(release, books)
+  return compiled.ok ? ok({ ...compiled.value, release }) : compiled
 }
 
 /**
@@ -153,7 +171,10 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   const restored = await checkRestored(config.dataFolder)
   const marked = restored.ok ? await checkMarker(config) : restored
   if (!marked.ok) return marked
-  const loaded = await loadPolicy()
+  const loaded = await loadPolicy(
+    undefined,
+    config.rulebooks.map((id) => `${id}.yaml`),
+  )
   if (!loaded.ok) return loaded
   const opened = await openStores(config)
   if (!opened.ok) return opened
@@ -163,7 +184,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
     for (const end of ends.toReversed()) await end()
   }
   try {
-    const app = await begin({ config, stores: opened.value, ...loaded.value, now }, ends)
+    const app = await begin({ config, stores: opened.value, release: loaded.value.release, now }, ends)
     return ok({ url: config.publicUrl, lost, stop, cut: () => app.server.closeAllConnections() })
   } catch (error) {
     await stop()
@@ -179,7 +200,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
  * @throws ProblemError for what keeps it from starting
  */
 async function begin(
-  parts: Pick<House, 'config' | 'policy' | 'rulebookVersions' | 'now'> & { stores: Stores },
+  parts: Pick<House, 'config' | 'release' | 'now'> & { stores: Stores },
   ends: (() => Promise<unknown>)[],
 ): Promise<FastifyInstance> {
   const { stores, ...given } = parts
@@ -196,6 +217,7 @@ async function begin(
   ends.push(() => keeper.stop())
   const house: House = {
     ...given,
+    ...(await policyInForce({ release: given.release, system: store.db })),
     db: store.db,
     system: store.db,
     confine: store.confine,

@@ -64,6 +64,12 @@ export const eventNames = [
   'agreement-entered',
   'agreement-withdrawn',
 
+  // Rulebooks
+  'rulebook-drafted',
+  'rulebook-offered',
+  'rulebook-draft-withdrawn',
+  'rulebook-published',
+
   // Approvals
   'facility-granted',
   'facility-grant-ended',

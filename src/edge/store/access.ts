@@ -50,6 +50,7 @@ const isErased = `full_name = 'Erased'`
 const withdrawing = ['withdrawn_at', 'withdrawn_reason']
 const answering = ['answer', 'answer_facts', 'answered_by', 'answered_at']
 const reviewing = ['reviewed_by', 'reviewed_at', 'review_outcome', 'review_words']
+const drafting = ['text', 'cases', 'state', 'authors', 'changed_at', 'offered_by', 'offered_at', 'proof']
 const recording = ['recorded_by', 'recorded_words', 'recorded_at']
 const destroying = ['age', 'destroyed_at']
 
@@ -57,6 +58,7 @@ const destroying = ['age', 'destroyed_at']
 const readers = holds('information-governance', 'data-protection-officer', 'auditor')
 /** Roles that allow an exception for a transfer, which they find by its reference. */
 const allowers = holds('information-governance', 'information-asset-owner', 'records-officer')
+const keepsRulebooks = holds('information-governance', 'data-protection-officer')
 const keepsDirectory = holds('service-desk', 'administrator', 'information-governance')
 const isAdministrator = holds('administrator')
 const keepsAgreements = holds('information-governance', 'administrator')
@@ -329,6 +331,24 @@ export const access: Record<string, Line> = {
     erasure: erasing('parcel_id'),
   },
   keyring: { system: kept, staff: { insert: every } },
+
+  // Rulebooks: everybody may read the rules; two officers change them
+  rulebook_drafts: {
+    system: { select: every },
+    staff: {
+      select: `${keepsRulebooks} or ${holds('auditor')}`,
+      insert: `${holds('information-governance')} and authors = array[${me}]`,
+      update: {
+        rows: `${keepsRulebooks} and state in ('draft', 'offered')`,
+        columns: drafting,
+        after: keepsRulebooks,
+      },
+    },
+  },
+  rulebook_versions: {
+    system: written,
+    staff: { select: every, insert: `${keepsRulebooks} and approved_by = ${me} and offered_by <> ${me}` },
+  },
 
   // Mail holds links and codes: whoever writes one cannot read it again
   outgoing_mail: {

@@ -368,6 +368,38 @@ interface IncidentsTable {
   recordedAt: Date | null
 }
 
+interface RulebookDraftsTable {
+  id: Generated<string>
+  rulebook: string
+  text: string
+  cases: string
+  state: 'draft' | 'offered' | 'published' | 'withdrawn'
+  /** Everybody who wrote it; none of them approves it. */
+  authors: string[]
+  madeAt: Date
+  changedAt: Date
+  offeredBy: string | null
+  offeredAt: Date | null
+  /** What looking at every case came to, and of which texts. */
+  proof: ColumnType<unknown, string | null | undefined, string | null>
+}
+
+interface RulebookVersionsTable {
+  /** One more than the publication before, of whatever rulebook. */
+  number: number
+  rulebook: string
+  version: string
+  /** Of the text's UTF-8, in hex. */
+  sha256: string
+  text: string
+  cases: string
+  /** Unset, as are both officers, where the release's own file was taken back into force at the server. */
+  draftId: string | null
+  offeredBy: string | null
+  approvedBy: string | null
+  publishedAt: Date
+}
+
 interface ErasuresTable {
   id: string
   at: Date
@@ -406,4 +438,6 @@ export interface WorkTables {
   sharingRecords: SharingRecordsTable
   incidents: IncidentsTable
   erasures: ErasuresTable
+  rulebookDrafts: RulebookDraftsTable
+  rulebookVersions: RulebookVersionsTable
 }

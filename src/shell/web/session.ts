@@ -17,6 +17,7 @@ import {
   signIn,
   signOut,
 } from '#features/people/sessions'
+import { policyInForce } from '#features/rulebooks/in-force'
 
 const cookieName = (secure: boolean) => (secure ? '__Host-safehand' : 'safehand')
 
@@ -51,7 +52,8 @@ export async function makeVisit(
     Object.entries(request.query ?? {}).filter(([, value]) => typeof value === 'string' && !value.includes('\0')),
   ) as Visit['query']
   return {
-    house: { ...house, db: house.confine(contextOf(actor, admitted)) },
+    // Only members of staff are decided for. Their policy is read with them, so that it is one for the whole visit.
+    house: { ...house, ...(actor && (await policyInForce(house))), db: house.confine(contextOf(actor, admitted)) },
     params,
     query,
     now,
