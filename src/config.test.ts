@@ -49,6 +49,13 @@ test('with nothing set it is this machine’s alone', () => {
   assert.equal(keysFolder, join(homedir(), 'safehand-keys'))
 })
 
+test('rulebooks are chosen by name, each once; the council’s when nobody says', () => {
+  assert.deepEqual(settings().rulebooks, ['council'])
+  assert.deepEqual(settings({}, { SAFEHAND_RULEBOOKS: 'ministry, council' }).rulebooks, ['ministry', 'council'])
+  for (const list of ['', 'council,', 'council,council'])
+    assert.match(refusal({}, { SAFEHAND_RULEBOOKS: list }), /each once/, list)
+})
+
 test('a port is from 1 to 65535', () => {
   for (const port of ['1', '2', '65534', '65535']) assert.equal(settings({ port }).port, Number(port))
   for (const port of ['0', '-1', '65536', '80.5', 'http', '']) assert.match(refusal({ port }), /from 1 to 65535/, port)

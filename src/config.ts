@@ -76,6 +76,9 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcom
     )
   if (!logLevels.includes(env.SAFEHAND_LOG ?? 'warn'))
     return wrong(`SAFEHAND_LOG must be one of ${logLevels.join(', ')}.`)
+  const rulebooks = (env.SAFEHAND_RULEBOOKS ?? 'council').split(',').map((id) => id.trim())
+  if (rulebooks.includes('') || new Set(rulebooks).size < rulebooks.length)
+    return wrong('SAFEHAND_RULEBOOKS must list rulebooks, each once, like council or council,practitioner')
   const metrics = metricsAt(env)
   if (!metrics.ok) return metrics
   return ok({
@@ -89,6 +92,7 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv): Outcom
     demonstration,
     trustProxy,
     postQuantum: env.SAFEHAND_LOCKS !== 'x25519',
+    rulebooks,
     ...(env.DATABASE_URL ? { databaseUrl: env.DATABASE_URL } : {}),
     ...(env.DATABASE_MIGRATE_URL ? { databaseMigrateUrl: env.DATABASE_MIGRATE_URL } : {}),
     ...(env.SAFEHAND_SMTP ? { smtpUrl: env.SAFEHAND_SMTP } : {}),

@@ -144,6 +144,7 @@ export async function aHouse(
     demonstration: true,
     trustProxy: [],
     postQuantum: true,
+    rulebooks: ['council'],
     ...changes,
   }
   const register = orThrow(await openRegister(keeperDb, config))
