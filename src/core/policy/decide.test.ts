@@ -5,7 +5,6 @@ import { orThrow } from '#core/kit/outcome'
 import { loadCases, readFacts, runCase } from '#core/policy/cases'
 import { decide, type Decision, type MethodDecision } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
-import type { Policy } from '#core/policy/stack'
 import type { Facts } from '#core/policy/terms'
 import { aRule, councilCases, councilPolicy, rulebookText, smallPolicy } from '../../../test/support/policy.ts'
 import { anyFacts } from '../../../test/support/facts.ts'
@@ -329,14 +328,4 @@ test('an explanation of what may be done puts the duties in order of time', () =
     'Afterwards',
     'Afterwards',
   ])
-})
-
-const speed = (policyNow: Policy, facts: Facts): number => {
-  const started = performance.now()
-  for (let turn = 0; turn < 2_000; turn += 1) decide(policyNow, facts)
-  return performance.now() - started
-}
-
-test('two thousand decisions take less than a second', () => {
-  assert(speed(policy, { audience: 'individual', published: true }) < 1_000)
 })

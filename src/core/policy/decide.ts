@@ -1,5 +1,14 @@
 import { ok, type Outcome } from '#core/kit/outcome'
-import { holds, isOpen, possibleIn, type CompiledRule, type Face, type Policy, type Possible } from '#core/policy/stack'
+import {
+  holds,
+  isOpen,
+  possibleIn,
+  type CompiledRule,
+  type Face,
+  type Group,
+  type Policy,
+  type Possible,
+} from '#core/policy/stack'
 import type { Phase } from '#core/policy/terms'
 
 export type OutcomeWord = 'ALLOW' | 'ALLOW_WITH' | 'REFER' | 'BLOCK' | 'OUT_OF_SCOPE'
@@ -101,6 +110,9 @@ export function judge(policy: Policy, possible: Possible): Judged {
   return { status, ofRule, ofMethod, rank }
 }
 
+/** Methods, best first. */
+const inOrder = ({ rank }: Judged): number[] => Array.from(rank.toSorted(), (each) => each % 100)
+
 function effectsOf({ rule, due, scheme }: CompiledRule, certain: boolean, possible: Possible): number {
   let effects = 0
   // Not joined away by what another rulebook allows: a stack would otherwise allow what one of its rulebooks refers.
@@ -172,84 +184,84 @@ export function mayComeBefore(policy: Policy, judged: Judged, method: number, ot
   return prefer * 100 + method < judged.rank[other]!
 }
 
-/** What the person is told to do about one method: what the answer to a question may change. */
-export type Told = Pick<MethodDecision, 'method' | 'outcome' | 'obligations' | 'limits' | 'referTo' | 'needs' | 'ask'>
-
-const nothing: Told['needs'] = []
-
-/** The rules that apply to a method, and those among them that brought its outcome about. */
-function rulesFor(policy: Policy, judged: Judged, method: number) {
-  const effects = judged.ofMethod[method]!
-  const outcome = outcomeOf(effects)
-  const applying = policy.rulesOf[method]!.filter(({ place }) => judged.ofRule[place]! > 0)
-  const mask = decisiveFor(outcome, effects)
-  return { outcome, applying, decisive: applying.filter(({ place }) => judged.ofRule[place]! & mask) }
-}
-
-export function tell(
+/** What the rulebooks say about one method. */
+export function describe(
   policy: Policy,
   judged: Judged,
   possible: Possible,
-  place: number,
-  rules = rulesFor(policy, judged, place),
-): Told {
-  const { outcome, applying, decisive } = rules
-  const method = policy.methods[place]!
-  if (outcome === 'BLOCK')
-    return {
-      method,
-      outcome,
-      limits: {},
-      obligations: [],
-      referTo: nothing,
-      needs: nothing,
-      ask: askAbout(policy, decisive),
-    }
-  const due = { obligations: obligationsOf(applying, judged, possible), limits: limitsOf(policy, applying) }
-  if (outcome !== 'REFER') return { method, outcome, ...due, referTo: nothing, needs: nothing, ask: nothing }
-  const refers = ({ place: at }: CompiledRule) => judged.ofRule[at]! & effect.refers
-  const referTo = unique(decisive.flatMap((each) => (refers(each) ? each.rule.referTo! : [])))
-  const open = decisive.filter((each) => !refers(each))
+  method: number,
+  said: Said[] = [],
+): MethodDecision {
+  const effects = judged.ofMethod[method]!
+  const outcome = outcomeOf(effects)
+  const mask = decisiveFor(outcome, effects)
+  const applying: CompiledRule[] = []
+  const decisive: CompiledRule[] = []
+  const reasons: Reason[] = []
+  const lifted: Reason[] = []
+  for (const rule of policy.rulesOf[method]!) {
+    const { place } = rule
+    if (judged.status[place] === 0) continue
+    const { reason } = (said[place] ??= say(rule, judged, possible))
+    if (judged.status[place] === isLifted) lifted.push(reason)
+    else applying.push(rule)
+    if ((judged.ofRule[place]! & mask) === 0) continue
+    decisive.push(rule)
+    reasons.push(reason)
+  }
+  const refers = outcome === 'REFER' ? decisive.filter(({ place }) => judged.ofRule[place]! & effect.refers) : []
+  const open = outcome === 'REFER' ? decisive.filter((rule) => !refers.includes(rule)) : []
   const needs = openFacts(policy, open, possible)
+  if (needs.length > 0)
+    for (const rulebook of unique(decisive.map((rule) => rule.rulebook))) {
+      const unsure = policy.unsure.get(rulebook)
+      if (unsure) reasons.push({ ...unsure.face, effect: 'refers', certain: true })
+    }
+  const isRefused = outcome === 'BLOCK'
+  const referTo = refers.length > 0 ? unique(refers.flatMap(({ rule }) => rule.referTo!)) : nothing
   return {
-    method,
+    method: policy.methods[method]!,
     outcome,
-    ...due,
+    byRulebook: byRulebook(policy, judged, applying),
+    silent: !isSpokenOf(effects),
+    obligations: isRefused ? nothing : obligationsOf(applying, said),
+    limits: isRefused ? {} : limitsOf(applying),
     referTo,
     needs,
-    ask: referTo.length > 0 ? referTo : unique(needs.map((id) => roleFor(policy, id, open))),
+    reasons: lifted.length > 0 ? [...reasons, ...lifted] : reasons,
+    instead: isRefused ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
+    ask: isRefused
+      ? askAbout(policy, decisive)
+      : referTo.length > 0
+        ? referTo
+        : unique(needs.map((id) => roleFor(policy, id, open))),
   }
 }
 
-/** The same with its reasons in words. */
-function describe(policy: Policy, judged: Judged, possible: Possible, method: number): MethodDecision {
-  const rules = rulesFor(policy, judged, method)
-  const { outcome, applying, decisive } = rules
-  const told = tell(policy, judged, possible, method, rules)
-  const unsure =
-    told.needs.length > 0 ? unique(decisive.flatMap(({ rulebook }) => policy.unsure.get(rulebook) ?? [])) : []
-  const lifted = policy.rulesOf[method]!.filter(({ place }) => judged.status[place] === isLifted)
-  return {
-    ...told,
-    byRulebook: byRulebook(policy, judged, applying),
-    silent: !isSpokenOf(judged.ofMethod[method]!),
-    reasons: [
-      ...decisive.map(({ face, place }): Reason => ({
-        ...face,
-        effect: wordFor(judged.ofRule[place]!),
-        certain: judged.status[place] === 2,
-      })),
-      ...unsure.map(({ face }): Reason => ({ ...face, effect: 'refers', certain: true })),
-      ...lifted.map(({ face }): Reason => ({ ...face, effect: 'lifted', certain: true })),
-    ],
-    instead: outcome === 'BLOCK' ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
-  }
+const nothing: never[] = []
+
+/** What a rule adds to every method it is about. */
+interface Said {
+  reason: Reason
+  due: Due[]
+}
+
+function say({ face, clauses, due, place }: CompiledRule, { status, ofRule }: Judged, possible: Possible): Said {
+  const certain = status[place] === 2
+  const met = (group: Group[] | undefined) => [false, null, true][holds(group, possible)]!
+  return status[place] === isLifted
+    ? { reason: { ...face, effect: 'lifted', certain: true }, due: [] }
+    : {
+        reason: { ...face, effect: wordFor(ofRule[place]!), certain },
+        due: due.map((each) => ({ ...each.words, met: met(each.met), certain, clauses })),
+      }
 }
 
 /** The effects that brought an outcome about: the others are not reasons for it. */
 function decisiveFor(outcome: OutcomeWord, effects: number): number {
   if (outcome === 'BLOCK') return effect.refuses
-  if (outcome === 'REFER') return effect.refers | effect.hangs | effect.unclassed | (effects & effect.allows ? 0 : effect.mayAllow)
+  if (outcome === 'REFER')
+    return effect.refers | effect.hangs | effect.unclassed | (effects & effect.allows ? 0 : effect.mayAllow)
   return effect.allows | effect.due
 }
 
@@ -263,6 +275,7 @@ function wordFor(effects: number): Reason['effect'] {
 
 /** Facts not known on which these rules hang, in the order of a person's thinking. */
 function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): string[] {
+  if (open.length === 0) return nothing
   const places = new Set<number>()
   for (const { rule, when, scheme } of open) {
     if (rule.then === 'allow' && isOpen(possible[scheme]!)) places.add(scheme)
@@ -275,7 +288,7 @@ function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): st
   }
   return [...places]
     .map((place) => policy.facts[place]!)
-    .toSorted((a, b) => a.fact.order - b.fact.order)
+    .sort((a, b) => a.fact.order - b.fact.order)
     .map(({ id }) => id)
 }
 
@@ -292,44 +305,38 @@ function askAbout(policy: Policy, decisive: CompiledRule[]): string[] {
 }
 
 function byRulebook(policy: Policy, judged: Judged, applying: CompiledRule[]): Record<string, OutcomeWord> {
+  const effects = policy.rulebooks.map(() => 0)
+  for (const { book, place } of applying) effects[book]! |= judged.ofRule[place]!
   const words: Record<string, OutcomeWord> = {}
-  for (const rulebook of policy.rulebooks) {
-    let effects = 0
-    for (const rule of applying) if (rule.rulebook === rulebook) effects |= judged.ofRule[rule.place]!
-    words[rulebook.id] = outcomeIn(effects)
-  }
+  for (const [book, { id }] of policy.rulebooks.entries()) words[id] = outcomeIn(effects[book]!)
   return words
 }
 
 /** The union of what all rules require. Where several rules ask the same, it is met only if it is met for each. */
-function obligationsOf(applying: CompiledRule[], judged: Judged, possible: Possible): Due[] {
+function obligationsOf(applying: CompiledRule[], said: Said[]): Due[] {
   const all: Due[] = []
-  for (const { face, due, place } of applying)
-    for (const { words, met } of due) {
-      const isCertain = judged.status[place] === 2
-      const state = [false, null, true][holds(met, possible)]!
-      const clauses = face.clauses.map(({ id }) => id)
-      const before = all.find(({ id }) => id === words.id)
-      if (!before) all.push({ ...words, met: state, certain: isCertain, clauses })
-      else {
-        before.met = before.met === false || state === false ? false : before.met && state
-        before.certain ||= isCertain
-        before.clauses = unique([...before.clauses, ...clauses])
-      }
+  for (const { place } of applying)
+    for (const due of said[place]!.due) {
+      const at = all.findIndex(({ id }) => id === due.id)
+      all[at < 0 ? all.length : at] = at < 0 ? due : both(all[at]!, due)
     }
-  return all.sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase))
+  return all.sort((a, b) => phases[a.phase] - phases[b.phase])
 }
 
-const phases: Phase[] = ['before', 'at', 'after', 'end']
+const both = (a: Due, b: Due): Due => ({
+  ...a,
+  met: a.met === false || b.met === false ? false : a.met && b.met,
+  certain: a.certain || b.certain,
+  clauses: unique([...a.clauses, ...b.clauses]),
+})
+
+const phases: Record<Phase, number> = { before: 0, at: 1, after: 2, end: 3 }
 
 /** The strictest of each limit. */
-function limitsOf(policy: Policy, applying: CompiledRule[]): MethodDecision['limits'] {
+function limitsOf(applying: CompiledRule[]): MethodDecision['limits'] {
   const all: MethodDecision['limits'] = {}
-  for (const { rule, rulebook } of applying)
-    for (const id of rule.limits) {
-      const { choices, stricter } = policy.vocabulary.limits.get(id)!
-      const parameter = rulebook.parameters.get(id)!
-      const value = typeof parameter === 'string' ? parameter : parameter.amount
+  for (const rule of applying)
+    for (const { id, choices, stricter, value } of rule.limits) {
       const order = (each: number | string) =>
         (typeof each === 'string' ? choices!.indexOf(each) : each) * (stricter === 'smaller' ? -1 : 1)
       if (all[id] === undefined || order(value) > order(all[id])) all[id] = value
@@ -348,16 +355,16 @@ export function decide(policy: Policy, facts: unknown): Outcome<Decision> {
   const possible = possibleIn(policy, facts)
   if (!possible.ok) return possible
   const judged = judge(policy, possible.value)
-  const order = [...judged.rank.keys()].toSorted((a, b) => judged.rank[a]! - judged.rank[b]!)
+  const said: Said[] = []
   const methods: Record<string, MethodDecision> = {}
-  for (const method of order) methods[policy.methods[method]!] = describe(policy, judged, possible.value, method)
+  for (const [place, method] of policy.methods.entries())
+    methods[method] = describe(policy, judged, possible.value, place, said)
+  const order = inOrder(judged)
   const names = order.map((method) => policy.methods[method]!)
   const first = methods[names[0]!]!
   return ok({
     outcome: first.outcome,
-    recommended: order
-      .filter((method) => policy.isOffered[method] && isUsable(judged, method))
-      .map((method) => policy.methods[method]!),
+    recommended: names.filter((_, at) => policy.isOffered[order[at]!] && isUsable(judged, order[at]!)),
     order: names,
     methods,
     ask: first.ask,

@@ -5,10 +5,10 @@ import {
   isRefusing,
   judge,
   mayComeBefore,
-  tell,
+  describe,
   worthOf,
   type Judged,
-  type Told,
+  type MethodDecision,
 } from '#core/policy/decide'
 import { follow, holds, isOpen, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
 import type { Fact } from '#core/policy/terms'
@@ -80,7 +80,7 @@ interface Search {
  * What counts as the answer, as one text: two cases with the same text need not be told apart. For a refusal or a referral
  * that is the outcome alone, since nobody should be questioned further just to learn whom else she could ask.
  */
-export function answerText({ outcome, method, obligations, limits }: Told, named: boolean): string {
+export function answerText({ outcome, method, obligations, limits }: MethodDecision, named: boolean): string {
   if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') return named ? `${method} ${outcome}` : outcome
   const due = obligations.map(({ id, met, certain }) => `${id} ${met} ${certain}`).toSorted()
   return JSON.stringify([outcome, method, due, Object.entries(limits).map(String).toSorted()])
@@ -215,7 +215,7 @@ function settledAnswer(search: Search, possible: Possible, { judged, waits }: Lo
 }
 
 const answerAt = ({ policy, chosen }: Search, judged: Judged, possible: Possible, told: number) =>
-  answerText(tell(policy, judged, possible, told), chosen !== undefined)
+  answerText(describe(policy, judged, possible, told), chosen !== undefined)
 
 const mayRefuse = ({ rule }: CompiledRule) => rule.then === 'refuse' || rule.unmet === 'refuse'
 

@@ -1,7 +1,8 @@
+import { limits } from '#core/kit/limits'
 import { assert, fail, ok, type Outcome } from '#core/kit/outcome'
 import { thisMethod, valuesOf } from '#core/policy/condition'
 import { nearest } from '#core/policy/shape'
-import type { Bound, Condition, Fact, Obligation, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
+import type { Bound, Condition, Fact, Limit, Obligation, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
 
 /**
  * What is still possible: one bit mask for each fact, a bit for each value it could have. One bit set is known, all set
@@ -39,10 +40,15 @@ export interface CompiledRule {
   place: number
   rule: Rule
   rulebook: Rulebook
+  /** The place of its rulebook in `Policy.rulebooks`. */
+  book: number
   when: Group[]
   lifts: { role: string; when: Group[] }[]
   /** `met` is unset where no fact says so. */
   due: { words: Omit<Obligation, 'metWhen'> & { id: string }; met: Group[] | undefined }[]
+  /** Ids of its clauses. */
+  clauses: string[]
+  limits: (Limit & { id: string; value: number | string })[]
   /** Places of its methods in `Policy.methods`. */
   methods: number[]
   /** The place of its rulebook's classification: what a rulebook allows, it allows once that is known. */
@@ -61,6 +67,8 @@ export interface Policy {
   offered: string[]
   isOffered: boolean[]
   facts: CompiledFact[]
+  /** Nothing known. */
+  unknown: Possible
   placeOf: Map<string, number>
   methods: string[]
   rules: CompiledRule[]
@@ -87,9 +95,11 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
   const facts = compileFacts(vocabulary, rulebooks)
   const methods = [...vocabulary.methods.keys()]
   const rules = rulebooks
-    .flatMap((rulebook) =>
+    .flatMap((rulebook, book) =>
       rulebook.rules.flatMap((rule) =>
-        rule.when === 'not-sure' ? [] : compileRule(rule, rule.when, rulebook, vocabulary, facts),
+        rule.when === 'not-sure'
+          ? []
+          : compileRule(rule, rule.when, rulebook, vocabulary, facts).map((compiled) => ({ ...compiled, book })),
       ),
     )
     .map((rule, place) => ({ ...rule, place }))
@@ -103,6 +113,7 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
     offered: [...offered],
     isOffered: methods.map((method) => offered.includes(method)),
     facts,
+    unknown: Int32Array.from(facts, ({ all }) => all),
     placeOf: new Map(facts.map(({ id }, place) => [id, place])),
     methods,
     rules,
@@ -201,7 +212,7 @@ function compileRule(
   rulebook: Rulebook,
   vocabulary: Vocabulary,
   facts: CompiledFact[],
-): Omit<CompiledRule, 'place'>[] {
+): Omit<CompiledRule, 'place' | 'book'>[] {
   const { parameters } = rulebook
   const scoped = rulebook.scope.flatMap((scope) => when.map((tests) => [...scope, ...tests]))
   const all = [...vocabulary.methods.keys()]
@@ -217,6 +228,11 @@ function compileRule(
       due: rule.require.map((id) => {
         const { metWhen, ...words } = vocabulary.obligations.get(id)!
         return { words: { id, ...words }, met: metWhen && groups(metWhen, facts, parameters) }
+      }),
+      clauses: rule.clauses.map(({ id }) => id),
+      limits: rule.limits.map((id) => {
+        const value = parameters.get(id)!
+        return { ...vocabulary.limits.get(id)!, id, value: typeof value === 'string' ? value : value.amount }
       }),
       methods: methods.map((method) => all.indexOf(method)),
       scheme: facts.findIndex(({ id }) => id === rulebook.scheme),
@@ -280,27 +296,25 @@ export function holds(condition: Group[] | undefined, possible: Possible): 0 | 1
 export function possibleIn(policy: Policy, facts: unknown): Outcome<Possible> {
   if (typeof facts !== 'object' || facts === null || Array.isArray(facts))
     return fail('facts-unreadable', { detail: 'Facts are written as names and values.' })
-  const possible = Int32Array.from(policy.facts, ({ all }) => all)
-  const wrong: Record<string, string> = {}
-  for (const [id, value] of Object.entries(facts)) {
+  const possible = policy.unknown.slice()
+  const wrong: [string, string][] = []
+  for (const id of Object.keys(facts)) {
+    const value = (facts as Record<string, unknown>)[id]
+    if (value === undefined) continue
     const place = policy.placeOf.get(id) ?? -1
     const fact = policy.facts[place]
-    if (value === undefined) continue
     const bits = fact && (fact.fact.type === 'quantity' ? intervalBits(fact, value) : fact.bits.get(value))
     if (bits) possible[place] = bits
-    else
-      wrong[id.slice(0, 60)] = fact
-        ? howToWrite(fact, value)
-        : `'${id.slice(0, 60)}' is not a fact. ${nearest(
-            id,
-            policy.facts.map((each) => each.id),
-          )}`
+    else wrong.push([id.slice(0, 60), fact ? howToWrite(fact, value) : notAFact(policy, id)])
+    if (wrong.length === limits.factsWrong) break
   }
-  if (Object.keys(wrong).length > 0)
-    return fail('facts-unreadable', { detail: Object.values(wrong)[0]!, fields: wrong })
+  if (wrong.length > 0) return fail('facts-unreadable', { detail: wrong[0]![1], fields: Object.fromEntries(wrong) })
   const because = follow(policy, possible)
   return because ? fail('facts-contradict', { detail: because }) : ok(possible)
 }
+
+const notAFact = ({ placeOf }: Policy, id: string) =>
+  `'${id.slice(0, 60)}' is not a fact. ${nearest(id, placeOf.keys())}`
 
 function howToWrite({ fact, bits }: CompiledFact, value: unknown): string {
   if (fact.type === 'quantity') return `Give a number of ${fact.unit}, or { atLeast, atMost }.`
@@ -315,7 +329,7 @@ function intervalBits(fact: CompiledFact, value: unknown): number {
     typeof number === 'number' && number >= 0 && Number.isFinite(number)
   const interval = (number: number) => fact.cuts.filter((cut) => cut < number).length
   if (isAmount(value)) return 1 << interval(value)
-  if (typeof value !== 'object' || value === null) return 0
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 0
   const { atLeast = 0, atMost = Number.MAX_VALUE, ...rest } = value as { atLeast?: unknown; atMost?: unknown }
   if (!isAmount(atLeast) || !isAmount(atMost) || atLeast > atMost || Object.keys(rest).length > 0) return 0
   return fact.all & ~(2 ** interval(atLeast) - 1) & (2 ** (interval(atMost) + 1) - 1)
