@@ -24,6 +24,8 @@ export interface WatchedServer {
   said(): string
   /** Resident memory of the web server's own process, in MiB. */
   residentMiB(): number
+  /** What that process still holds, in MiB, once all garbage is collected: its heap, and what hangs on it. */
+  heldMiB(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -38,7 +40,17 @@ export async function aWatchedServer(
   const port = await freePort()
   const log = join(folder, 'said')
   const file = openSync(log, 'a')
-  const args = ['src/main.ts', 'serve', '--demonstration', '--port', String(port), '--data', dataFolder]
+  const args = [
+    '--import',
+    './test/hostile/weighed.ts',
+    'src/main.ts',
+    'serve',
+    '--demonstration',
+    '--port',
+    String(port),
+    '--data',
+    dataFolder,
+  ]
   const server = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', file, file],
@@ -61,12 +73,23 @@ export async function aWatchedServer(
     if (server.exitCode !== null || performance.now() - startedAt > startMs)
       throw new Error(`The demonstration did not start: ${said()}`)
   }
+  const weighings = () => [...said().matchAll(/^{"weighed":(\d+)/gm)]
+  const heldMiB = async () => {
+    const { length } = weighings()
+    server.kill('SIGUSR2')
+    for (const askedAt = performance.now(); weighings().length === length; await wait(50)) {
+      if (server.exitCode !== null || server.signalCode !== null || performance.now() - askedAt > patienceMs)
+        throw new Error(`The server does not say what it holds: ${said().slice(-2_000)}`)
+    }
+    return Number(weighings().at(-1)![1]) / 2 ** 20
+  }
   return {
     url: `http://localhost:${port}`,
     port,
     dataFolder,
     said,
     stop,
+    heldMiB,
     residentMiB: () =>
       Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))![1]) / 1024,
   }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { aFile, aReadyTransfer, aSentParcel, newestCode, newestToken, sealAndUpload, sergeant } from '#test/sending'
 import { Browser } from '#test/house'
 import type { FastifyInstance } from 'fastify'
-import type { Pool } from './requests.ts'
+import type { Pool } from './bodies.ts'
 
 export interface World {
   callers: Map<string, Browser>
@@ -61,6 +61,8 @@ export async function aWorld(app: FastifyInstance): Promise<World> {
       recipientId: sent.recipients,
       problem: [problem],
       token: [token],
+      // Whose browser is signed out is nobody for the rest of the batch.
+      browser: [],
       ...answers,
       ...(await stages(callers)),
     },
