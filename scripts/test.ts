@@ -65,7 +65,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void server.stop().then(() => process.exit(1)))
 const wanted = process.argv.slice(2)
 const files = wanted.length > 0 ? wanted : ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts']
-const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+const patience = join(import.meta.dirname, 'patience.ts')
+const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--import', patience, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: process.env,
