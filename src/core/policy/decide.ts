@@ -74,19 +74,21 @@ export const isLifted = 3
 export interface Judged {
   /** For each rule: 0 does not apply, 1 not known, 2 applies, 3 lifted. */
   status: Uint8Array
-  /** For each rule, then for each method: effects. */
+  /** Effects: for each rule; for each method; and for each method and rulebook, method by method. */
   ofRule: Uint8Array
   ofMethod: Uint8Array
+  ofBook: Uint8Array
   /** For each method: smaller is better. */
   rank: Float64Array
 }
 
 /** Judges a case. Pure arithmetic over masks; nothing is put into words. */
 export function judge(policy: Policy, possible: Possible): Judged {
-  const { rules, methods } = policy
+  const { rules, methods, rulebooks } = policy
   const status = new Uint8Array(rules.length)
   const ofRule = new Uint8Array(rules.length)
   const ofMethod = new Uint8Array(methods.length)
+  const ofBook = new Uint8Array(methods.length * rulebooks.length)
   const rank = new Float64Array(methods.length).fill(9999)
   for (let place = 0; place < rules.length; place += 1) {
     const compiled = rules[place]!
@@ -101,13 +103,14 @@ export function judge(policy: Policy, possible: Possible): Judged {
     ofRule[place] = effects
     for (const method of compiled.methods) {
       ofMethod[method]! |= effects
+      ofBook[method * rulebooks.length + compiled.book]! |= effects
       if (state === 2 && compiled.rule.prefer !== undefined)
         rank[method] = Math.min(rank[method]!, compiled.rule.prefer)
     }
   }
   for (let method = 0; method < methods.length; method += 1)
     rank[method] = (worth(ofMethod[method]!) * 1e4 + rank[method]!) * 100 + method
-  return { status, ofRule, ofMethod, rank }
+  return { status, ofRule, ofMethod, ofBook, rank }
 }
 
 /** Methods, best first. */
@@ -192,43 +195,33 @@ export function describe(
   method: number,
   said: Said[] = [],
 ): MethodDecision {
-  const effects = judged.ofMethod[method]!
+  const { status, ofRule, ofMethod } = judged
+  const effects = ofMethod[method]!
   const outcome = outcomeOf(effects)
   const mask = decisiveFor(outcome, effects)
-  const applying: CompiledRule[] = []
-  const decisive: CompiledRule[] = []
-  const reasons: Reason[] = []
-  const lifted: Reason[] = []
-  for (const rule of policy.rulesOf[method]!) {
-    const { place } = rule
-    if (judged.status[place] === 0) continue
-    const { reason } = (said[place] ??= say(rule, judged, possible))
-    if (judged.status[place] === isLifted) lifted.push(reason)
-    else applying.push(rule)
-    if ((judged.ofRule[place]! & mask) === 0) continue
-    decisive.push(rule)
-    reasons.push(reason)
-  }
-  const refers = outcome === 'REFER' ? decisive.filter(({ place }) => judged.ofRule[place]! & effect.refers) : []
-  const open = outcome === 'REFER' ? decisive.filter((rule) => !refers.includes(rule)) : []
+  const [isRefused, isReferred] = [outcome === 'BLOCK', outcome === 'REFER']
+  const decisive = policy.rulesOf[method]!.filter(({ place }) => (ofRule[place]! & mask) !== 0)
+  const lifted = policy.liftable[method]!.filter(({ place }) => status[place] === isLifted)
+  const refers = isReferred ? decisive.filter(({ place }) => (ofRule[place]! & effect.refers) !== 0) : nothing
+  const open = isReferred ? decisive.filter((rule) => !refers.includes(rule)) : nothing
   const needs = openFacts(policy, open, possible)
-  if (needs.length > 0)
-    for (const rulebook of unique(decisive.map((rule) => rule.rulebook))) {
-      const unsure = policy.unsure.get(rulebook)
-      if (unsure) reasons.push({ ...unsure.face, effect: 'refers', certain: true })
-    }
-  const isRefused = outcome === 'BLOCK'
-  const referTo = refers.length > 0 ? unique(refers.flatMap(({ rule }) => rule.referTo!)) : nothing
+  const referTo = unique(refers.flatMap(({ rule }) => rule.referTo!))
+  const unsure = needs.length > 0 ? unique(decisive.map(({ book }) => book)) : nothing
+  const words = (rule: CompiledRule) => (said[rule.place] ??= say(rule, judged, possible))
   return {
     method: policy.methods[method]!,
     outcome,
-    byRulebook: byRulebook(policy, judged, applying),
+    byRulebook: byRulebook(policy, judged, method),
     silent: !isSpokenOf(effects),
-    obligations: isRefused ? nothing : obligationsOf(applying, said),
-    limits: isRefused ? {} : limitsOf(applying),
+    obligations: isRefused ? nothing : obligationsOf(policy, judged, method, words),
+    limits: isRefused ? {} : limitsOf(policy, judged, method),
     referTo,
     needs,
-    reasons: lifted.length > 0 ? [...reasons, ...lifted] : reasons,
+    reasons: [
+      ...decisive.map((rule) => words(rule).reason),
+      ...unsure.flatMap((book) => policy.unsure[book]?.reason ?? nothing),
+      ...lifted.map((rule) => words(rule).reason),
+    ],
     instead: isRefused ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
     ask: isRefused
       ? askAbout(policy, decisive)
@@ -265,7 +258,8 @@ function decisiveFor(outcome: OutcomeWord, effects: number): number {
   return effect.allows | effect.due
 }
 
-const unique = <T>(values: T[]): T[] => (values.length < 2 ? values : [...new Set(values)])
+const unique = <T>(values: T[]): T[] =>
+  values.length < 2 ? values : values.filter((value, at) => values.indexOf(value) === at)
 
 function wordFor(effects: number): Reason['effect'] {
   if (effects & effect.refers) return 'refers'
@@ -286,15 +280,12 @@ function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): st
         if (common !== 0 && common !== left) places.add(group[at]!)
       }
   }
-  return [...places]
-    .map((place) => policy.facts[place]!)
-    .sort((a, b) => a.fact.order - b.fact.order)
-    .map(({ id }) => id)
+  return [...places].sort((a, b) => a - b).map((place) => policy.facts[place]!.id)
 }
 
 function roleFor(policy: Policy, fact: string, [first]: CompiledRule[]): string {
-  const { rulebook } = first!
-  return policy.vocabulary.facts.get(fact)!.notSure ?? policy.unsure.get(rulebook)?.rule.referTo ?? rulebook.ask
+  const { rulebook, book } = first!
+  return policy.vocabulary.facts.get(fact)!.notSure ?? policy.unsure[book]?.referTo ?? rulebook.ask
 }
 
 /** Whom a refusal is taken to: what no role can lift comes first, since lifting the rest would not help. */
@@ -304,23 +295,26 @@ function askAbout(policy: Policy, decisive: CompiledRule[]): string[] {
   return unique((hard.length > 0 ? hard : decisive).map(({ rule, rulebook }) => rule.ask ?? rulebook.ask))
 }
 
-function byRulebook(policy: Policy, judged: Judged, applying: CompiledRule[]): Record<string, OutcomeWord> {
-  const effects = policy.rulebooks.map(() => 0)
-  for (const { book, place } of applying) effects[book]! |= judged.ofRule[place]!
+function byRulebook({ rulebooks }: Policy, { ofBook }: Judged, method: number): Record<string, OutcomeWord> {
   const words: Record<string, OutcomeWord> = {}
-  for (const [book, { id }] of policy.rulebooks.entries()) words[id] = outcomeIn(effects[book]!)
+  for (let book = 0; book < rulebooks.length; book += 1)
+    words[rulebooks[book]!.id] = outcomeIn(ofBook[method * rulebooks.length + book]!)
   return words
 }
 
 /** The union of what all rules require. Where several rules ask the same, it is met only if it is met for each. */
-function obligationsOf(applying: CompiledRule[], said: Said[]): Due[] {
+function obligationsOf(policy: Policy, judged: Judged, method: number, words: (rule: CompiledRule) => Said): Due[] {
   const all: Due[] = []
-  for (const { place } of applying)
-    for (const due of said[place]!.due) {
-      const at = all.findIndex(({ id }) => id === due.id)
-      all[at < 0 ? all.length : at] = at < 0 ? due : both(all[at]!, due)
+  for (const asked of policy.dueOf[method]!) {
+    let joined: Due | undefined
+    for (const { rule, at } of asked) {
+      if (judged.ofRule[rule.place] === 0) continue
+      const due = words(rule).due[at]!
+      joined = joined ? both(joined, due) : due
     }
-  return all.sort((a, b) => phases[a.phase] - phases[b.phase])
+    if (joined) all.push(joined)
+  }
+  return all
 }
 
 const both = (a: Due, b: Due): Due => ({
@@ -330,17 +324,13 @@ const both = (a: Due, b: Due): Due => ({
   clauses: unique([...a.clauses, ...b.clauses]),
 })
 
-const phases: Record<Phase, number> = { before: 0, at: 1, after: 2, end: 3 }
-
 /** The strictest of each limit. */
-function limitsOf(applying: CompiledRule[]): MethodDecision['limits'] {
+function limitsOf(policy: Policy, judged: Judged, method: number): MethodDecision['limits'] {
   const all: MethodDecision['limits'] = {}
-  for (const rule of applying)
-    for (const { id, choices, stricter, value } of rule.limits) {
-      const order = (each: number | string) =>
-        (typeof each === 'string' ? choices!.indexOf(each) : each) * (stricter === 'smaller' ? -1 : 1)
-      if (all[id] === undefined || order(value) > order(all[id])) all[id] = value
-    }
+  for (const { id, strictestFirst } of policy.limitsOf[method]!) {
+    const first = strictestFirst.find(({ rule }) => judged.ofRule[rule.place] !== 0)
+    if (first) all[id] = first.value
+  }
   return all
 }
 

@@ -2,7 +2,7 @@ import { limits } from '#core/kit/limits'
 import { assert, fail, ok, type Outcome } from '#core/kit/outcome'
 import { thisMethod, valuesOf } from '#core/policy/condition'
 import { nearest } from '#core/policy/shape'
-import type { Bound, Condition, Fact, Limit, Obligation, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
+import type { Bound, Condition, Fact, Obligation, Phase, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
 
 /**
  * What is still possible: one bit mask for each fact, a bit for each value it could have. One bit set is known, all set
@@ -48,7 +48,6 @@ export interface CompiledRule {
   due: { words: Omit<Obligation, 'metWhen'> & { id: string }; met: Group[] | undefined }[]
   /** Ids of its clauses. */
   clauses: string[]
-  limits: (Limit & { id: string; value: number | string })[]
   /** Places of its methods in `Policy.methods`. */
   methods: number[]
   /** The place of its rulebook's classification: what a rulebook allows, it allows once that is known. */
@@ -66,18 +65,24 @@ export interface Policy {
   /** The methods this installation can carry or guide; only they are recommended. */
   offered: string[]
   isOffered: boolean[]
+  /** In the order of a person's thinking. */
   facts: CompiledFact[]
   /** Nothing known. */
   unknown: Possible
   placeOf: Map<string, number>
   methods: string[]
   rules: CompiledRule[]
-  /** The rule of each rulebook for what nobody knows. */
-  unsure: Map<Rulebook, { rule: Rule; face: Face }>
+  /** For each rulebook, whom its rule for what nobody knows refers to, and why. */
+  unsure: ({ referTo: string; reason: Face & { effect: 'refers'; certain: true } } | undefined)[]
   /** For each rulebook, where it speaks at all. */
   scopes: Group[][]
-  /** For each method, the rules about it. */
+  /** For each method, the rules about it, and those among them that can be lifted. */
   rulesOf: CompiledRule[][]
+  liftable: CompiledRule[][]
+  /** For each method, its obligations in the order of time, each with the rules that ask for it and where in their `due`. */
+  dueOf: { rule: CompiledRule; at: number }[][][]
+  /** For each method, its limits. */
+  limitsOf: { id: string; strictestFirst: { rule: CompiledRule; value: number | string }[] }[][]
   implications: { fact: number; bits: number; then: Group; because: string }[]
 }
 
@@ -103,6 +108,7 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
       ),
     )
     .map((rule, place) => ({ ...rule, place }))
+  const rulesOf = methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place)))
   const implications = vocabulary.implications.map(({ when, then, because }) => {
     const [fact, bits] = groups(when, facts, noParameters)[0] as [number, number]
     return { fact, bits, then: groups(then, facts, noParameters)[0]!, because }
@@ -117,15 +123,15 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
     placeOf: new Map(facts.map(({ id }, place) => [id, place])),
     methods,
     rules,
-    unsure: new Map(
-      rulebooks.flatMap((rulebook) =>
-        rulebook.rules.flatMap((rule) =>
-          rule.when === 'not-sure' ? [[rulebook, { rule, face: faceOf(rule, rulebook) }]] : [],
-        ),
-      ),
-    ),
+    unsure: rulebooks.map((rulebook) => {
+      const rule = rulebook.rules.find(({ when }) => when === 'not-sure')
+      return rule && { referTo: rule.referTo!, reason: { ...faceOf(rule, rulebook), effect: 'refers', certain: true } }
+    }),
     scopes: rulebooks.map(({ scope, parameters }) => groups(scope, facts, parameters)),
-    rulesOf: methods.map((_, place) => rules.filter((rule) => rule.methods.includes(place))),
+    rulesOf,
+    liftable: rulesOf.map((about) => about.filter(({ lifts }) => lifts.length > 0)),
+    dueOf: rulesOf.map(obligationsAsked),
+    limitsOf: rulesOf.map((about) => limitsSet(about, vocabulary)),
     implications,
   }
   for (const [place, fact] of facts.entries()) {
@@ -133,6 +139,32 @@ export function stack(vocabulary: Vocabulary, rulebooks: Rulebook[], offered: re
     fact.kinds = fact.alike.map((mask) => mask & -mask)
   }
   return policy
+}
+
+/** The obligations that these rules ask for, in the order of time. */
+function obligationsAsked(rules: CompiledRule[]): Policy['dueOf'][number] {
+  const asked = rules.flatMap((rule) => rule.due.map(({ words }, at) => ({ rule, at, words })))
+  const phases: Phase[] = ['before', 'at', 'after', 'end']
+  return phases.flatMap((phase) => [
+    ...Map.groupBy(
+      asked.filter(({ words }) => words.phase === phase),
+      ({ words }) => words.id,
+    ).values(),
+  ])
+}
+
+/** The limits that these rules set. */
+function limitsSet(rules: CompiledRule[], vocabulary: Vocabulary): Policy['limitsOf'][number] {
+  return [...new Set(rules.flatMap(({ rule }) => rule.limits))].map((id) => {
+    const { choices, stricter } = vocabulary.limits.get(id)!
+    const looseness = (value: number | string) =>
+      (typeof value === 'string' ? choices!.indexOf(value) : value) * (stricter === 'smaller' ? 1 : -1)
+    const set = rules.flatMap((rule) => {
+      const value = rule.rulebook.parameters.get(id)!
+      return rule.rule.limits.includes(id) ? { rule, value: typeof value === 'string' ? value : value.amount } : []
+    })
+    return { id, strictestFirst: set.toSorted((a, b) => looseness(a.value) - looseness(b.value)) }
+  })
 }
 
 const noParameters: Rulebook['parameters'] = new Map()
@@ -155,7 +187,8 @@ function compileFacts(vocabulary: Vocabulary, rulebooks: Rulebook[]): CompiledFa
       for (const { fact, test } of conditionsOf(rule, rulebook, vocabulary).flat(2))
         for (const bound of 'values' in test ? [] : [test.above, test.atMost])
           if (bound) cuts.set(fact, (cuts.get(fact) ?? new Set()).add(amountOf(bound, rulebook.parameters)))
-  return [...vocabulary.facts].map(([id, fact]) => {
+  const inOrder = [...vocabulary.facts].toSorted(([, a], [, b]) => a.order - b.order)
+  return inOrder.map(([id, fact]) => {
     const bounds = [...(cuts.get(id) ?? [])].toSorted((a, b) => a - b)
     assert(bounds.length < 30, `at most 29 bounds are compared with ${id}`)
     const values = valuesOf(fact, vocabulary)
@@ -230,10 +263,6 @@ function compileRule(
         return { words: { id, ...words }, met: metWhen && groups(metWhen, facts, parameters) }
       }),
       clauses: rule.clauses.map(({ id }) => id),
-      limits: rule.limits.map((id) => {
-        const value = parameters.get(id)!
-        return { ...vocabulary.limits.get(id)!, id, value: typeof value === 'string' ? value : value.amount }
-      }),
       methods: methods.map((method) => all.indexOf(method)),
       scheme: facts.findIndex(({ id }) => id === rulebook.scheme),
     }
