@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
  * (1), `--memory-gib N` that of the larger one for memory (4), `--rounds N` the rounds (3). Writes results.json.
+ * Analysing and comparing rulebooks has no peer: those rows are against the time it may take.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
@@ -9,6 +10,10 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { analyse } from '#core/policy/analyse'
+import { compare as compareRulebooks } from '#core/policy/compare'
+import { stack, type Policy } from '#core/policy/stack'
+import { shippedPolicy } from '../support/policy.ts'
 
 const { values } = parseArgs({
   options: {
@@ -105,10 +110,53 @@ function compareMemory(row: string, small: Run, large: Run): void {
   })
 }
 
+/** One row of thinking: how much of the time that it may take it takes. */
+function compareTime(row: string, atMostSeconds: number, think: () => unknown): void {
+  const taken = Array.from({ length: Number(values.rounds) }, () => {
+    const started = performance.now()
+    think()
+    return (performance.now() - started) / 1_000
+  })
+  rows.push({
+    row,
+    ours: `${median(taken).toFixed(2)} s (${spread(taken)})`,
+    theirs: `${atMostSeconds} s`,
+    ratio: median(taken) / atMostSeconds,
+    goal: '≤ 1',
+  })
+}
+
+/** The same rulebooks with every quantity among their parameters one larger. */
+function withOtherParameters({ vocabulary, rulebooks, offered }: Policy): Policy {
+  const changed = rulebooks.map((rulebook) => ({
+    ...rulebook,
+    parameters: new Map(
+      [...rulebook.parameters].map(([id, value]) => [
+        id,
+        typeof value === 'string' ? value : { ...value, amount: value.amount + 1 },
+      ]),
+    ),
+  }))
+  return stack(vocabulary, changed, offered)
+}
+
+function compareThinking(): void {
+  const names = ['council', 'practitioner', 'ministry']
+  for (const name of names) {
+    const policy = shippedPolicy(name)
+    compareTime(`analyse ${name}`, 10, () => analyse(policy))
+  }
+  const stacked = shippedPolicy(...names)
+  compareTime('analyse all three', 60, () => analyse(stacked))
+  const other = withOtherParameters(stacked)
+  compareTime('compare all three with themselves changed', 60, () => compareRulebooks(stacked, other))
+}
+
 const ours = async (mode: 'seal' | 'open', from: string, to: string) =>
   measure(process.execPath, sealFile, mode, at(from), at(to))
 
 try {
+  compareThinking()
   const gib = Number(values.gib)
   const largeGib = Number(values['memory-gib'])
   spawnSync('age-keygen', ['-o', at('key')])

@@ -142,7 +142,9 @@ const describe = ({ policy, space }: Search, { kind, says, set, by, methods }: F
   ...describeCases(policy, space, set),
 })
 
-const about = (doings: Doing[], method: number) => doings.filter(({ compiled }) => compiled.methods.includes(method))
+/** Those of the rules about a method. */
+export const about = (doings: Doing[], method: number) =>
+  doings.filter(({ compiled }) => compiled.methods.includes(method))
 
 function gaps({ policy, space, doings, outcomes }: Search): Found[] {
   const { or, and, minus, none } = space

@@ -130,3 +130,16 @@ test('a finding is told with its rules, its cases and one case in words, and the
 test('a rulebook named twice is refused', async () => {
   await assert.rejects(run(['analyse'], { rulebook: ['council', 'council'] }), /Name each rulebook once/)
 })
+
+test('a comparison tells which cases change, by which rule, and for which method', async () => {
+  const old = join(folder, 'council.yaml')
+  const path = await broken('emailLimit: 12000000 bytes', 'emailLimit: 20 MB')
+  const { code, out } = await run(['diff', old, path])
+  assert.equal(code, 1)
+  assert.match(out, /^Email \(protected on its way\)(; .*)?: BLOCK → ALLOW_WITH\n  By .*D-R21 \(changed\)/m)
+  assert.match(out, /How large is it, all files together\? above 12 MB, at most 20 MB\./)
+  assert.match(out, /\n[\d,]+ of [\d,]+ cases change\.\n$/)
+  assert(JSON.parse((await run(['diff', old, path], {}, true)).out).changes.length > 0)
+  assert.deepEqual((await run(['diff', old, old])).code, 0)
+  await assert.rejects(run(['diff', old]), /Name two files/)
+})

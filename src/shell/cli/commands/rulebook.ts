@@ -5,6 +5,7 @@ import { fail, ok, orThrow, type Outcome, type Problem } from '#core/kit/outcome
 import { analyse, type Analysis, type Finding } from '#core/policy/analyse'
 import type { CaseWord, Described } from '#core/policy/case-words'
 import { loadCases, readFacts, runCase } from '#core/policy/cases'
+import { compare, type Change, type Comparison, type Said } from '#core/policy/compare'
 import { decide, type Decision } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
 import { loadRulebook, rulebookSchema } from '#core/policy/rulebook'
@@ -23,6 +24,7 @@ export const rulebook: Command = {
     'safehand rulebook decide FACT=VALUE… [--facts FACTS] [--rulebook ID]… [--method ID] [--json]',
     'safehand rulebook test [FILE…] [--json]',
     'safehand rulebook analyse [FILE…] [--rulebook ID]… [--json]',
+    'safehand rulebook diff OLD NEW [--rulebook ID]… [--json]',
     'safehand rulebook schema',
     '',
     '  FILE        a vocabulary, a rulebook or a file of cases; `test` runs all cases when none is named',
@@ -31,11 +33,12 @@ export const rulebook: Command = {
     '  --rulebook  whose rulebook decides, may be given several times (council)',
     '  analyse     looks at every case there is: gaps, contradictions, and rules, obligations and methods to no effect;',
     '              the files and rulebooks named are taken together',
+    '  diff        which cases come out otherwise by the rulebook NEW than by OLD, beside any others named',
     '  --method    explain this method only',
     '  schema      prints the JSON Schema of a rulebook, for an editor that completes words',
     '  --folder    where vocabulary.yaml, the rulebooks and the cases are, when not those that ship',
     '',
-    'Exit code 0: sound, decided, or all cases passed, nothing found. 1: not. 2: called wrongly.',
+    'Exit code 0: sound, decided, or all cases passed, nothing found or changed. 1: not. 2: called wrongly.',
   ].join('\n'),
   options: {
     folder: { type: 'string' },
@@ -51,7 +54,7 @@ export const rulebook: Command = {
       call.io.out(JSON.stringify(rulebookSchema(await readVocabulary(call)), undefined, 1))
       return 0
     }
-    call.io.err(`Say check with a file, decide, test, analyse or schema.\n\n${this.usage}`)
+    call.io.err(`Say check with a file, decide, test, analyse, diff or schema.\n\n${this.usage}`)
     return 2
   },
 }
@@ -61,6 +64,7 @@ const commands = new Map([
   ['decide', decideFacts],
   ['test', testCases],
   ['analyse', analyseFiles],
+  ['diff', diffFiles],
 ])
 
 const folderOf = ({ values }: Call) => (values['folder'] as string | undefined) ?? shippedFolder
@@ -253,3 +257,40 @@ function casesInWords({ cases, of, where, because }: Described): string[] {
     ...(cases === of ? [] : [`  For example: ${words(because)}`]),
   ]
 }
+
+async function diffFiles(call: Call, files: string[]): Promise<number> {
+  const { io, json, values } = call
+  if (files.length !== 2) throw new CalledWrongly('Name two files: the old rulebook and the new one.')
+  const beside = (values['rulebook'] as string[] | undefined) ?? []
+  const [before, after] = await Promise.all(files.map((file) => readPolicy(call, beside, [file])))
+  const compared = compare(before!, after!)
+  if (!compared.ok) return printProblem(compared.problem, { io, json })
+  io.out(json ? withCounts(compared.value) : comparisonInWords(after!, compared.value))
+  return compared.value.rules.length === 0 && compared.value.changed === 0n ? 0 : 1
+}
+
+function comparisonInWords({ vocabulary }: Policy, { cases, changed, changes, more, rules }: Comparison): string {
+  const name = (id: string) => vocabulary.methods.get(id)!.name
+  const group = ({ methods, before, after, rules: by, ...described }: Change) =>
+    [
+      `${methods.map(name).join('; ')}: ${saidInWords(before)} → ${saidInWords(after)}`,
+      ...(by.length > 0 ? [`  By ${by.map(({ rule, is }) => `${rule} (${is})`).join(', ')}`] : []),
+      ...casesInWords(described),
+      '',
+    ].join('\n')
+  return [
+    ...changes.map(group),
+    ...(more > 0 ? [`And ${more} more groups of cases.`, ''] : []),
+    ...rules.map(({ rulebook: id, rule, title, is }) => `Rule ${rule} of ${id} is ${is}: ${title}`),
+    `${changed.toLocaleString('en-GB')} of ${cases.toLocaleString('en-GB')} cases change.`,
+  ].join('\n')
+}
+
+const saidInWords = (said: Said[]): string =>
+  said
+    .map((each) => {
+      if ('outcome' in each) return each.outcome
+      if ('limit' in each) return `limit ${each.limit} ${each.value}`
+      return 'met' in each ? `obligation ${each.obligation} met` : `obligation ${each.obligation}`
+    })
+    .join(', ') || 'nothing'

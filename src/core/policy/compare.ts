@@ -1,0 +1,248 @@
+import { limits } from '#core/kit/limits'
+import { fail, ok, type Outcome } from '#core/kit/outcome'
+import { about, doingsOf, outcomesOf, type Doing } from '#core/policy/analyse'
+import { describeCases, type Described } from '#core/policy/case-words'
+import { decide, type MethodDecision, type OutcomeWord } from '#core/policy/decide'
+import { spaceOf, type Cases, type Space } from '#core/policy/space'
+import { stack, type Policy } from '#core/policy/stack'
+
+/** One thing that is said of a method. An obligation is said twice where it is known to be met. */
+export type Said =
+  | { outcome: OutcomeWord }
+  | { obligation: string }
+  | { obligation: string; met: true }
+  | { limit: string; value: number | string }
+
+/** What is no longer said of a method, and what is said instead. */
+export interface Difference {
+  before: Said[]
+  after: Said[]
+}
+
+/** A group of cases in which the same changes for the same methods. Plain data. */
+export interface Change extends Difference, Described {
+  methods: string[]
+  /** The rules that do something else now and apply, before or after, in some of these cases. */
+  rules: ChangedRule[]
+}
+
+export interface ChangedRule {
+  rulebook: string
+  rule: string
+  title: string
+  is: 'new' | 'gone' | 'changed'
+}
+
+/** How two policies differ, over every complete case. Plain data but for the bigints. */
+export interface Comparison {
+  cases: bigint
+  /** In how many of them anything changes for any method. */
+  changed: bigint
+  /** The most cases first; at most `limits.rulebookFindings`. */
+  changes: Change[]
+  /** How many more groups there are. */
+  more: number
+  /** Rules that do something else now, even where that changes no case. Words alone are no change. */
+  rules: ChangedRule[]
+}
+
+/**
+ * Which cases change when one policy takes the place of another: for each method its outcome; and, where it is not refused
+ * before or after, what it obliges to and its limits. Exhaustive, like `analyse`, and as fast.
+ *
+ * @param before - its rulebooks are read with the words of the other's vocabulary, which must have them all
+ * @returns the comparison, or `rulebooks-tangled`
+ */
+export function compare(before: Policy, after: Policy): Outcome<Comparison> {
+  const cutsIn = (policy: Policy, id: string) => policy.facts[policy.placeOf.get(id) ?? -1]?.cuts ?? []
+  const isTooFine = after.facts.some(
+    ({ id, cuts }) => new Set([...cuts, ...cutsIn(before, id)]).size >= limits.factValues,
+  )
+  if (isTooFine) return fail('rulebooks-tangled')
+  // Stacked together, both divide the cases alike.
+  const old = before.rulebooks.map((rulebook) => ({ ...rulebook, id: `${rulebook.id} before` }))
+  const policy = stack(after.vocabulary, [...old, ...after.rulebooks], after.offered)
+  const space = spaceOf(policy)
+  const doings = doingsOf(space, policy.rules)
+  const was = doings.filter(({ compiled }) => old.includes(compiled.rulebook))
+  const is = doings.filter((doing) => !was.includes(doing))
+
+  const groups = new Map<string, Piece & { methods: string[] }>()
+  for (const [place, method] of policy.methods.entries()) {
+    const [before, after] = [was, is].map((side) => sayings(space, about(side, place), policy.limitsOf[place]!))
+    for (const piece of pieces(space, before!, after!)) {
+      const key = JSON.stringify(Object.values(piece))
+      groups.set(key, { ...piece, methods: [...(groups.get(key)?.methods ?? []), method] })
+    }
+  }
+  const changed = space.or(space.none, ...[...groups.values()].map(({ set }) => set))
+  const largest = [...groups.values()]
+    .map((group) => ({ ...group, size: space.count(group.set) }))
+    .toSorted((a, b) => Number(b.size - a.size))
+    .slice(0, limits.rulebookFindings)
+  const rules = changedRules(space, was, is)
+  const changes = largest.map(({ set, methods, before: lost, after: gained }): Change => {
+    const isAbout = ({ compiled }: Doing) => compiled.methods.some((at) => methods.includes(policy.methods[at]!))
+    const atWork = rules.filter(({ parts, works }) => parts.some(isAbout) && space.and(works, set) !== space.none)
+    return {
+      methods,
+      before: lost,
+      after: gained,
+      rules: atWork.map(({ rule }) => rule),
+      ...describeCases(policy, space, set),
+    }
+  })
+  if (space.isFull()) return fail('rulebooks-tangled')
+  return ok({
+    cases: space.count(space.all),
+    changed: space.count(changed),
+    changes,
+    more: groups.size - changes.length,
+    rules: rules.map(({ rule }) => rule),
+  })
+}
+
+/** What is said of a method, and in which cases; by what is said, as text. */
+interface Sayings {
+  all: Map<string, { said: Said; set: Cases }>
+  /** Where the method is not refused. */
+  open: Cases
+}
+
+function sayings(space: Space, doings: Doing[], strictest: Policy['limitsOf'][number]): Sayings {
+  const { and, or, minus, none } = space
+  const { silent: _, ...outcomes } = outcomesOf(space, doings)
+  const open = minus(space.all, outcomes.BLOCK)
+  const all: Sayings['all'] = new Map()
+  const say = (said: Said, set: Cases) => void all.set(JSON.stringify(said), { said, set })
+  for (const [outcome, set] of Object.entries(outcomes)) say({ outcome: outcome as OutcomeWord }, set)
+  for (const obligation of new Set(doings.flatMap(({ due }) => due.map(({ id }) => id)))) {
+    let [due, isMet] = [none, open]
+    for (const { applies, due: all } of doings)
+      for (const { id, met = none } of all)
+        if (id === obligation) [due, isMet] = [or(due, and(open, applies)), minus(isMet, minus(applies, met))]
+    say({ obligation }, due)
+    say({ obligation, met: true }, and(due, isMet))
+  }
+  for (const { id, strictestFirst } of strictest) {
+    let left = open
+    const sets = new Map<number | string, Cases>()
+    for (const { rule, value } of strictestFirst) {
+      const applies = doings.find(({ compiled }) => compiled === rule)?.applies ?? none
+      sets.set(value, or(sets.get(value) ?? none, and(left, applies)))
+      left = minus(left, applies)
+    }
+    for (const [value, set] of sets) say({ limit: id, value }, set)
+  }
+  return { all, open }
+}
+
+interface Piece extends Difference {
+  set: Cases
+}
+
+/** Divides the cases in which anything differs by what does. */
+function pieces(space: Space, before: Sayings, after: Sayings): Piece[] {
+  const { and, or, minus, none } = space
+  const differing = (side: keyof Difference, from: Sayings, to: Sayings) =>
+    [...from.all].flatMap(([key, { said, set }]) => {
+      // Whether an obligation is met is compared where it is asked for on both sides.
+      const comparable =
+        'outcome' in said
+          ? space.all
+          : 'met' in said
+            ? (to.all.get(JSON.stringify({ obligation: said.obligation }))?.set ?? none)
+            : to.open
+      const apart = minus(and(set, comparable), to.all.get(key)?.set ?? none)
+      return apart === none ? [] : { side, said, apart }
+    })
+  const all = [...differing('before', before, after), ...differing('after', after, before)]
+  const whole = or(none, ...all.map(({ apart }) => apart))
+  return all.reduce<Piece[]>(
+    (found, { side, said, apart }) =>
+      found
+        .flatMap((piece) => [
+          { ...piece, set: and(piece.set, apart), [side]: [...piece[side], said] },
+          { ...piece, set: minus(piece.set, apart) },
+        ])
+        .filter(({ set }) => set !== none),
+    whole === none ? [] : [{ set: whole, before: [], after: [] }],
+  )
+}
+
+/** The rules that do something else, and in which cases they do. */
+function changedRules(space: Space, was: Doing[], is: Doing[]) {
+  const nameOf = ({ compiled: { face } }: Doing) => `${face.rulebook.replace(/ before$/, '')} ${face.rule}`
+  const [old, now] = [Map.groupBy(was, nameOf), Map.groupBy(is, nameOf)]
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((name) => {
+    const [before, after] = [old.get(name) ?? [], now.get(name) ?? []]
+    const [one, other] = [effects(space, before), effects(space, after)]
+    const apart = [...new Set([...one.keys(), ...other.keys()])].flatMap((effect) => {
+      const [a, b] = [one.get(effect) ?? space.none, other.get(effect) ?? space.none]
+      return [space.minus(a, b), space.minus(b, a)]
+    })
+    const works = space.or(space.none, ...apart)
+    const parts = [...before, ...after]
+    const [askedBefore, askedAfter] = [before, after].map(([part]) => {
+      const { prefer, referTo, ask, strength } = part?.compiled.rule ?? {}
+      return JSON.stringify([prefer, referTo, ask, strength])
+    })
+    if (works === space.none && askedBefore === askedAfter) return []
+    const is: ChangedRule['is'] = before.length === 0 ? 'new' : after.length === 0 ? 'gone' : 'changed'
+    const [rulebook, rule] = name.split(' ') as [string, string]
+    return { rule: { rulebook, rule, title: parts.at(-1)!.compiled.rule.title, is }, parts, works }
+  })
+}
+
+/** Where a rule has which effect. */
+function effects({ and, none }: Space, parts: Doing[]): Map<string, Cases> {
+  const all = parts.flatMap(({ compiled: { rule, rulebook, methods }, applies, refuses, refers, due }) => {
+    const each: [string, Cases][] = [
+      [rule.then, applies],
+      ['refuses', refuses],
+      ['refers', refers],
+      ...due.flatMap(({ id, met = none }): [string, Cases][] => [
+        [`asks ${id}`, applies],
+        [`met ${id}`, and(applies, met)],
+      ]),
+      ...rule.limits.map((id): [string, Cases] => [
+        `limits ${id} ${JSON.stringify(rulebook.parameters.get(id))}`,
+        applies,
+      ]),
+    ]
+    return each.map(([effect, set]): [string, Cases] => [`${methods.join()} ${effect}`, set])
+  })
+  return new Map(all)
+}
+
+/**
+ * What changes for one case, whose facts may be partly unknown, by method; nothing where nothing does.
+ *
+ * @returns the differences, or the problems of `decide`
+ */
+export function affected(before: Policy, after: Policy, facts: unknown): Outcome<Record<string, Difference>> {
+  const [was, is] = [decide(before, facts), decide(after, facts)]
+  if (!was.ok) return was
+  if (!is.ok) return is
+  const differences = Object.values(is.value.methods).map((after): [string, Difference] => {
+    const before = was.value.methods[after.method]!
+    return [after.method, { before: only(before, after), after: only(after, before) }]
+  })
+  return ok(Object.fromEntries(differences.filter(([, each]) => each.before.length + each.after.length > 0)))
+}
+
+/** What one decision says of a method and another does not, where the two can be compared. */
+function only(one: MethodDecision, other: MethodDecision): Said[] {
+  const said = ({ outcome, obligations, limits: most }: MethodDecision): Said[] => [
+    { outcome },
+    ...obligations.map(({ id }) => ({ obligation: id })),
+    ...obligations.flatMap(({ id, met }) => (met ? { obligation: id, met } : [])),
+    ...Object.entries(most).map(([limit, value]) => ({ limit, value })),
+  ]
+  const others = new Set(said(other).map((each) => JSON.stringify(each)))
+  return said(one).filter((each) => {
+    if (others.has(JSON.stringify(each))) return false
+    if ('met' in each) return others.has(JSON.stringify({ obligation: each.obligation }))
+    return 'outcome' in each || other.outcome !== 'BLOCK'
+  })
+}
