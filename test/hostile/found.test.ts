@@ -55,3 +55,16 @@ test('an address that cannot be read has a page, with the headers of every page'
   assert.match(page.body, /<h1/)
   assert.match(String(page.headers['content-security-policy']), /'nonce-[A-Za-z0-9+/]{22}=='/)
 })
+
+const strangeDays: [string, string, string][] = [
+  ['a name that comes twice', 'application/x-www-form-urlencoded', 'startsOn=1&startsOn=2'],
+  ['a number', 'application/json', '{"startsOn":1e400}'],
+  ['a list', 'application/json', '{"startsOn":[["2027-01-01"]],"to":["role"],"reason":{"a":1}}'],
+]
+for (const [what, type, body] of strangeDays)
+  test(`a page whose day is ${what} is shown again with what is wrong`, async () => {
+    const desk = await browser('Grace Oduya')
+    const page = await desk.call('POST', '/grants', body, { accept: 'text/html', 'content-type': type })
+    assert.equal(page.statusCode, 422)
+    assert.match(page.body, /There is a problem/)
+  })

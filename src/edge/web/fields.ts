@@ -118,6 +118,20 @@ export function fromForm(schema: TSchema, raw: Record<string, unknown>): unknown
   return Value.Convert(schema, tidy)
 }
 
+/**
+ * What a form shows again of what was given: text, and lists of text where a field takes several. Views are made for
+ * nothing else, but a name that comes twice, or JSON sent to a page, can bring anything.
+ */
+export function shownAgain(schema: TSchema, given: unknown): Record<string, string | string[]> {
+  const properties = (schema as { properties?: Record<string, FieldSchema> }).properties ?? {}
+  const shown = Object.entries(given as object).flatMap(([name, value]: [string, unknown]) => {
+    if (Array.isArray(value) && (properties[name]?.type ?? 'array') === 'array')
+      return [[name, value.filter((one) => typeof one === 'string')] as const]
+    return ['string', 'number', 'boolean'].includes(typeof value) ? [[name, String(value)] as const] : []
+  })
+  return Object.fromEntries(shown)
+}
+
 const isWellFormed = (value: unknown): boolean =>
   typeof value === 'string'
     ? value.isWellFormed()

@@ -7,7 +7,7 @@ import { limits } from '#core/kit/limits'
 import { ok, type Outcome, type Problem } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { House } from '#edge/house'
-import { check, fromForm } from '#edge/web/fields'
+import { check, fromForm, shownAgain } from '#edge/web/fields'
 import { networkList } from '#edge/web/rates'
 import {
   apiPath,
@@ -201,7 +201,7 @@ export async function buildApp(
           const result = body.ok ? await route.run(visit, body.value) : body
           if (result.ok) return reply.redirect(route.then(result.value, visit), 303)
           if (!route.again || !wantsPage(request)) return answer(request, reply, result.problem)
-          return againWithErrors(route.again, visit, request, reply, given, result.problem)
+          return againWithErrors(route.again, visit, request, reply, shownAgain(route.fields, given), result.problem)
         })
       }),
     )
