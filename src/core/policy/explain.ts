@@ -6,6 +6,8 @@ import type { Clause, Phase, Vocabulary } from '#core/policy/terms'
 export interface Sentence {
   says: string
   clauses: string[]
+  /** Ids of the rulebooks whose clauses these are, where it is a reason. */
+  rulebooks: string[]
 }
 
 const phases: Record<Phase, string> = {
@@ -23,8 +25,8 @@ export function explain(vocabulary: Vocabulary, decision: Decision, method: stri
   const told = decision.methods[method]
   assert(told, `${method} is a method of this decision`)
   const answer = plain(answerFor(vocabulary, told))
-  const reasons = told.reasons.flatMap(({ clauses, certain, effect }) =>
-    effect === 'lifted' ? [] : clauses.map((clause) => cited(clause, certain ? '' : 'This may apply: ')),
+  const reasons = told.reasons.flatMap(({ clauses, certain, effect, rulebook }) =>
+    effect === 'lifted' ? [] : clauses.map((clause) => cited(clause, certain ? '' : 'This may apply: ', rulebook)),
   )
   const lifted = told.outcome === 'BLOCK' ? [] : told.reasons.filter(({ effect }) => effect === 'lifted')
   return merge([
@@ -32,16 +34,21 @@ export function explain(vocabulary: Vocabulary, decision: Decision, method: stri
     ...told.needs.map((id) => plain(`We do not know yet: ${question(vocabulary, id)}`)),
     ...told.obligations.map(duty),
     ...reasons,
-    ...lifted.map(({ title, clauses }) => ({
+    ...lifted.map(({ title, clauses, rulebook }) => ({
       says: `${title}: this does not hold you up here.`,
       clauses: clauses.map(({ id }) => id),
+      rulebooks: [rulebook],
     })),
     ...whatNext(vocabulary, decision, told),
   ])
 }
 
-const plain = (says: string): Sentence => ({ says, clauses: [] })
-const cited = ({ id, says }: Clause, before: string): Sentence => ({ says: before + says, clauses: [id] })
+const plain = (says: string): Sentence => ({ says, clauses: [], rulebooks: [] })
+const cited = ({ id, says }: Clause, before: string, rulebook: string): Sentence => ({
+  says: before + says,
+  clauses: [id],
+  rulebooks: [rulebook],
+})
 const question = (vocabulary: Vocabulary, fact: string) => vocabulary.facts.get(fact)?.question ?? fact
 const nameOf = (vocabulary: Vocabulary, method: string) => vocabulary.methods.get(method)?.name ?? method
 const roles = (vocabulary: Vocabulary, ids: string[]) =>
@@ -62,7 +69,7 @@ function answerFor(vocabulary: Vocabulary, { method, outcome, obligations, silen
 
 function duty({ phase, says, met, certain, clauses }: Due): Sentence {
   const state = met === true ? ' Done.' : met === false ? ' Not done.' : ''
-  return { says: `${phases[phase]}${certain ? '' : ', if it applies'}: ${says}${state}`, clauses }
+  return { says: `${phases[phase]}${certain ? '' : ', if it applies'}: ${says}${state}`, clauses, rulebooks: [] }
 }
 
 function whatNext(vocabulary: Vocabulary, decision: Decision, told: MethodDecision): Sentence[] {
@@ -83,9 +90,9 @@ function whatNext(vocabulary: Vocabulary, decision: Decision, told: MethodDecisi
 }
 
 /** The same sentence once, with all its clauses. */
-function merge(sentences: Sentence[]): Sentence[] {
-  const all = new Map<string, Sentence>()
-  for (const { says, clauses } of sentences)
-    all.set(says, { says, clauses: [...new Set([...(all.get(says)?.clauses ?? []), ...clauses])] })
-  return [...all.values()]
-}
+const merge = (sentences: Sentence[]): Sentence[] =>
+  [...Map.groupBy(sentences, ({ says }) => says)].map(([says, same]) => ({
+    says,
+    clauses: [...new Set(same.flatMap(({ clauses }) => clauses))],
+    rulebooks: [...new Set(same.flatMap(({ rulebooks }) => rulebooks))],
+  }))

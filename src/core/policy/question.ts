@@ -64,7 +64,7 @@ export function nextQuestion(
 }
 
 /** Words of other rulebooks stand in the vocabulary too. What none of these reads is not asked, even where it would imply something. */
-const isRead = ({ rules }: Policy, place: number) =>
+export const isRead = ({ rules }: Policy, place: number) =>
   rules.some(({ scheme, reads }) => scheme === place || reads.includes(place))
 
 interface Search {

@@ -18,6 +18,7 @@ export const roles = [
   'service-desk',
   'information-governance',
   'information-asset-owner',
+  'information-security',
   'data-protection-officer',
   'records-officer',
   'auditor',
@@ -103,6 +104,8 @@ export interface Action<S extends TObject = TObject, R = unknown> extends Guards
   summary: string
   fields: S
   run(visit: Visit, body: Static<S>): Promise<Outcome<R>>
+  /** Room for a longer form or JSON body than most. */
+  bodyBytes?: number
   /** Where a browser goes next. The API sends the result itself. */
   then(result: R, visit: Visit): string
   /** The page shown again with its errors. */

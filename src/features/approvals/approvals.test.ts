@@ -25,6 +25,7 @@ import { endGrant, insertGrant } from '#features/approvals/queries'
 import { exceptionFacts, factsSettled, factWords, settledBy } from '#features/approvals/rules'
 import { aColleague, aCouncil, aTransfer } from '#test/council'
 import { freshDatabase } from '#test/database'
+import { councilPolicy, shippedPolicy } from '#test/policy'
 
 const { db } = await freshDatabase({ after })
 const vocabulary = orThrow(loadVocabulary('vocabulary.yaml', await readFile('rulebooks/vocabulary.yaml', 'utf8')))
@@ -133,7 +134,7 @@ test('two who answer at once: one of them does', async () => {
 
 test('an answer settles only what was asked about, what the service desk knows, and never what a record must show', () => {
   const about = (askedOfRole: string, aboutFacts: string[]) =>
-    settledBy({ askedOfRole, aboutFacts }, vocabulary).map(([id]) => id)
+    settledBy({ askedOfRole, aboutFacts }, councilPolicy()).map(([id]) => id)
   assert.deepEqual(about('service-desk', ['council-class']), ['council-class', 'service-desk-answer'])
   assert.deepEqual(about('service-desk', ['required-method']), ['required-method', 'service-desk-answer'])
   assert.deepEqual(
@@ -150,12 +151,27 @@ test('an answer settles only what was asked about, what the service desk knows, 
   assert.deepEqual(about('information-governance', ['required-method', 'service-desk-answer', 'nonsense']), [])
 })
 
+test('what another rulebook asks for is settled by the role that knows it', () => {
+  const ministry = shippedPolicy('ministry')
+  const about = (askedOfRole: string) => settledBy({ askedOfRole, aboutFacts: [] }, ministry).map(([id]) => id)
+  assert.deepEqual(about('information-asset-owner'), ['movement-form', 'owner-authorised'])
+  assert.deepEqual(about('information-governance'), ['contract', 'non-disclosure'])
+  assert.deepEqual(about('information-security'), [
+    'recipient-cleared',
+    'supplier-terms',
+    'receiving-system',
+    'system-theirs',
+  ])
+  assert.deepEqual(about('manager'), ['use-policy'])
+  assert.deepEqual(about('service-desk'), [])
+})
+
 test('an answer’s facts have values that the rulebooks know, each fact once', () => {
   const settled = (...settles: string[]) =>
     factsSettled(
       settles,
       { askedOfRole: 'service-desk', aboutFacts: ['council-class', 'device-encrypted'] },
-      vocabulary,
+      councilPolicy(),
     )
   assert.deepEqual(settled(), {})
   assert.deepEqual(settled('council-class=controlled', 'device-encrypted=yes', 'service-desk-answer=no'), {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { orThrow, type Outcome } from '#core/kit/outcome'
-import { loadVocabulary } from '#core/policy/vocabulary'
 import type { House } from '#edge/house'
 import { inTransaction } from '#edge/store/database'
 import { check, fromForm } from '#edge/web/fields'
@@ -15,10 +13,11 @@ import { makeRenderer } from '#shell/web/pages'
 import { mayCall } from '#shell/web/session'
 import { aColleague, aCouncil, aTransfer, anOrganisation } from '#test/council'
 import { freshDatabase } from '#test/database'
+import { councilPolicy } from '#test/policy'
 
 const { db } = await freshDatabase({ after })
-const vocabulary = orThrow(loadVocabulary('vocabulary.yaml', await readFile('rulebooks/vocabulary.yaml', 'utf8')))
-const house = { db, policy: { vocabulary }, config: { publicUrl: 'https://safehand.example' } } as unknown as House
+const policy = councilPolicy()
+const house = { db, policy, config: { publicUrl: 'https://safehand.example' } } as unknown as House
 const render = makeRenderer('/assets', 'https://safehand.example')
 const now = new Date('2026-03-02T16:40:00Z')
 const routes: Route[] = [...organisationRoutes, ...agreementRoutes, ...approvalRoutes]
@@ -338,7 +337,7 @@ test('information governance reviews an emergency and allows an exception; the t
     reason: 'Weighed and justified',
   })
   assert.match(await page(governance, '/exceptions'), /Share without an agreement[^]*Weighed and justified/)
-  const shown = (await panel(db, transfer.id, vocabulary))!
+  const shown = (await panel(db, transfer.id, policy.vocabulary))!
   const html = render(shown.view, { panel: shown }, 'en')
   assert.match(html, /Share without an agreement: allowed[^]*It was not an emergency/)
 })

@@ -84,7 +84,7 @@ const adviceShow = screen({
       settled: factWords(request.answerFacts ?? {}, vocabulary),
       canAnswer: mayAnswer(request, actor),
       isYours: request.askedBy === actor.id || request.senderId === actor.id,
-      settles: settledBy(request, vocabulary).map(([id, fact]) => ({
+      settles: settledBy(request, house.policy).map(([id, fact]) => ({
         id,
         question: fact.question,
         values: valuesOf(fact, vocabulary).map((value) => ({
@@ -118,7 +118,7 @@ const adviceAnswer = action({
     const { house, actor, params } = visit
     const request = await adviceById(house.db, params.advice)
     if (!request) return fail('not-found')
-    const facts = factsSettled(settles ?? [], request, house.policy.vocabulary)
+    const facts = factsSettled(settles ?? [], request, house.policy)
     if (!facts) return fail('form-incomplete', { fields: { settles: 'Choose what your answer settles from the list' } })
     return inTransaction(house.db, (tx) =>
       answerAdvice(tx, request.id, { answer, facts, roles: actor.roles }, doing(visit)),

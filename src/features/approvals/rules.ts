@@ -1,4 +1,6 @@
 import { valuesOf } from '#core/policy/condition'
+import { isRead } from '#core/policy/question'
+import type { Policy } from '#core/policy/stack'
 import type { Fact, FactValue, Vocabulary } from '#core/policy/terms'
 import type { Role } from '#edge/web/route'
 
@@ -8,6 +10,7 @@ export const adviceRoles = {
   'information-governance': 'Information governance',
   'information-asset-owner': 'Owner of the information',
   'records-officer': 'Freedom of information and records officer',
+  'information-security': 'Information security',
   'data-protection-officer': 'Data protection officer',
   manager: 'Manager',
 } as const satisfies Partial<Record<Role, string>>
@@ -15,30 +18,42 @@ export type AdviceRole = keyof typeof adviceRoles
 
 /** Records alone say whether these hold: nobody's answer does. @source clauses D2, D13, D20; readings C7, C44 */
 const neverByAnswer = ['emergency-certified']
-const byServiceDesk = ['service-desk-answer', 'required-method']
 
-/** The facts an answer may settle: those that were asked about, and for the service desk what only it knows. */
+/** What only one role's answer settles, and no other's. @source clauses D12, D15, M15, M19, M20, M30, M37 */
+const byRole: Partial<Record<string, string[]>> = {
+  'service-desk': ['service-desk-answer', 'required-method'],
+  manager: ['use-policy'],
+  'information-asset-owner': ['movement-form', 'owner-authorised'],
+  'information-governance': ['contract', 'non-disclosure'],
+  'information-security': ['recipient-cleared', 'supplier-terms', 'receiving-system', 'system-theirs'],
+}
+
+/**
+ * The facts an answer may settle: those that were asked about, and those that only this role knows and the rulebooks read.
+ * What a partner requires is settled where it was asked about alone: otherwise it stands in the directory.
+ */
 export function settledBy(
   request: { askedOfRole: string; aboutFacts: readonly string[] },
-  vocabulary: Vocabulary,
+  policy: Policy,
 ): [string, Fact][] {
-  const isDesk = request.askedOfRole === 'service-desk'
-  const wanted = new Set([...request.aboutFacts, ...(isDesk ? ['service-desk-answer'] : [])])
-  return [...vocabulary.facts].filter(
-    ([id, fact]) =>
-      wanted.has(id) &&
-      valuesOf(fact, vocabulary).length > 0 &&
-      ((fact.asked === 'deciding' && !neverByAnswer.includes(id)) || (isDesk && byServiceDesk.includes(id))),
-  )
+  const { vocabulary } = policy
+  const own = byRole[request.askedOfRole] ?? []
+  return [...vocabulary.facts].filter(([id, fact], place) => {
+    const isAbout = request.aboutFacts.includes(id)
+    if (valuesOf(fact, vocabulary).length === 0) return false
+    if (own.includes(id)) return isAbout || (id !== 'required-method' && isRead(policy, place))
+    return isAbout && fact.asked === 'deciding' && !neverByAnswer.includes(id)
+  })
 }
 
 /** `council-class=controlled` and the like as facts, or undefined when one of them is not to be settled by this answer. */
 export function factsSettled(
   settles: readonly string[],
   request: { askedOfRole: string; aboutFacts: readonly string[] },
-  vocabulary: Vocabulary,
+  policy: Policy,
 ): Record<string, string | boolean> | undefined {
-  const allowed = new Map(settledBy(request, vocabulary))
+  const { vocabulary } = policy
+  const allowed = new Map(settledBy(request, policy))
   const pairs = settles.map(
     (pair) => [pair.slice(0, Math.max(pair.indexOf('='), 0)), pair.slice(pair.indexOf('=') + 1)] as const,
   )

@@ -14,6 +14,9 @@ export function domainAndParents(domain: string): string[] {
 /** Whether an address is in criminal justice secure email. @source clauses D33, D36 */
 export const isCjsmAddress = (email: string): boolean => `.${domainOf(email)}`.endsWith('.cjsm.net')
 
+/** Whether an address is of the former government network, whose mail ended by March 2019. @source clause W43; reading C20 */
+export const isEndedAddress = (email: string): boolean => /\.(gcsx|gsi|gse|gsx)\.gov\.uk$/.test(`.${domainOf(email)}`)
+
 /** Whether an address is in our own mail system: its domain is listed itself; a domain below a listed one is not. @source reading C15 */
 export const isInternalAddress = (own: { domains: readonly string[] }, email: string): boolean =>
   own.domains.includes(domainOf(email))

@@ -22,7 +22,7 @@ import {
 } from '#features/organisations/queries'
 import type { CouncilClass, Sector, TelephoneKind } from '#features/organisations/words'
 
-export { isCjsmAddress, isInternalAddress } from '#features/organisations/addresses'
+export { isCjsmAddress, isEndedAddress, isInternalAddress } from '#features/organisations/addresses'
 export {
   liveMailboxCheck,
   mailboxById,

@@ -4,7 +4,13 @@ import type { Db, Tx } from '#edge/store/database'
 import { agreementInForce } from '#features/agreements/agreements'
 import { adviceFacts, certificationOf, exceptionsOf, grantInForce } from '#features/approvals/approvals'
 import { dayOf } from '#features/organisations/calendar'
-import { isCjsmAddress, isInternalAddress, liveMailboxCheck, ownOrganisation } from '#features/organisations/directory'
+import {
+  isCjsmAddress,
+  isEndedAddress,
+  isInternalAddress,
+  liveMailboxCheck,
+  ownOrganisation,
+} from '#features/organisations/directory'
 import {
   confirmationsOf,
   organisationFacts,
@@ -61,7 +67,13 @@ async function recipientFacts(
         ? 'internal'
         : isCjsmAddress(recipient.email)
           ? 'cjsm'
-          : 'ordinary',
+          : organisation && isEndedAddress(recipient.email)
+            ? 'ended'
+            : 'ordinary',
+    'council-school':
+      organisation && !isInside && own
+        ? [own.sector, organisation.sector].toSorted().join() === 'council,school'
+        : undefined,
     'required-method':
       organisation && !isInside && typeof councilClass === 'string'
         ? (organisation.requiredMethods[councilClass] ?? 'none-on-file')
@@ -97,12 +109,14 @@ export async function factsOf(
     roles: sender?.roles ?? [],
     day,
   })
+  const own = await ownOrganisation(db)
   const certified = await certificationOf(db, transfer.id)
   const exceptions = Object.fromEntries((await exceptionsOf(db, transfer.id)).map(({ fact }) => [fact, true]))
   const shared = known({
     ...(transfer.facts as Facts),
     'parcel-grant': grant !== undefined,
     'cjsm-account': sender?.cjsmAccount ?? false,
+    'sender-address': sender && (isInternalAddress(own, sender.email) ? 'work' : 'personal'),
     'emergency-certified': certified ? true : undefined,
     ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
   })

@@ -46,6 +46,9 @@ const sizeLabel = (bytes: number) =>
       ? `${bytes / 1_000_000} MB`
       : `${bytes} bytes`
 
+const amountLabel = (amount: number, unit: string | undefined) =>
+  unit === 'bytes' ? sizeLabel(amount) : amount.toLocaleString('en-GB')
+
 function optionsOf(house: House, id: string, fact: Fact): { value: string; label: string; hint: string | undefined }[] {
   if (fact.type === 'yes-no')
     return [
@@ -55,7 +58,10 @@ function optionsOf(house: House, id: string, fact: Fact): { value: string; label
   if (fact.type === 'quantity') {
     return bandsOf(house.policy, id).map(({ value, atLeast, atMost }) => ({
       value,
-      label: atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`,
+      label:
+        atMost === undefined
+          ? `More than ${amountLabel(atLeast - 1, fact.unit)}`
+          : `Up to ${amountLabel(atMost, fact.unit)}`,
       hint: undefined,
     }))
   }
@@ -65,22 +71,26 @@ function optionsOf(house: House, id: string, fact: Fact): { value: string; label
 /** A page of questions, each with its options, why it is asked, and the answer it has. */
 export async function askModel(visit: Visit, transfer: TransferRow, page: string): Modelled {
   const { policy } = visit.house
-  const asked = factsOfPage(page)
+  const asked = factsOfPage(policy, page)
   const open = askable(policy)
-  if (!asked.every((id) => open.includes(id))) return fail('not-found')
+  if (asked.length === 0 || !asked.every((id) => open.includes(id))) return fail('not-found')
   const questions = asked.map((id) => {
     const fact = policy.facts.find((each) => each.id === id)!.fact
     return { id, ...fact, options: optionsOf(visit.house, id, fact), answer: answerOf(policy, id, fact, transfer) }
   })
   const titles: Record<string, string> = {
     sensitivity: 'How sensitive is it?',
+    people: 'Whom is it about?',
     what: 'What is it?',
     why: 'Why, and how soon?',
   }
+  const title = questions.length > 1 ? titles[page] : undefined
   return ok({
-    title: titles[page] ?? questions[0]!.question,
+    title: title ?? questions[0]!.question,
     page,
     questions,
+    by: Object.fromEntries(questions.map((each) => [each.id, each])),
+    isAlone: title === undefined,
     notSure,
     backUrl: `/transfers/${transfer.id}/who`,
   })
@@ -98,7 +108,11 @@ function toldModel(house: House, transfer: TransferRow) {
         answer === notSure
           ? 'Not sure'
           : (optionsOf(house, id, fact).find((option) => option.value === answer)?.label ?? String(transfer.facts[id]))
-      return { question: fact.question, answer: label, url: `/transfers/${transfer.id}/ask/${pageOf(id).page}` }
+      return {
+        question: fact.question,
+        answer: label,
+        url: `/transfers/${transfer.id}/ask/${pageOf(house.policy, id)}`,
+      }
     })
 }
 
@@ -109,12 +123,16 @@ export async function decisionModel(visit: Visit, asked: TransferRow): Modelled 
   if (!decided.ok) return decided
   const { decision } = decided.value
   const transfer = await withAdvice(house.db, asked)
+  const { rulebooks } = house.policy
+  // Whose rule it is goes without saying where there is one rulebook.
+  const named = (ids: string[]) =>
+    rulebooks.length > 1 ? rulebooks.flatMap((book) => (ids.includes(book.id) ? book.title : [])) : []
   const shown = (id: string) => {
     const method = decision.methods[id]!
     return {
       ...method,
       name: house.policy.vocabulary.methods.get(id)!.name,
-      says: explain(house.policy.vocabulary, decision, id),
+      says: explain(house.policy.vocabulary, decision, id).map((each) => ({ ...each, from: named(each.rulebooks) })),
       means: methodWords[id],
       unmet: unmet(method),
     }
@@ -141,7 +159,7 @@ export async function decisionModel(visit: Visit, asked: TransferRow): Modelled 
     atRisk: transfer.facts.urgency === 'at-risk-now',
     published: transfer.facts.published === true,
     advice: await adviceOf(house.db, transfer.id),
-    rulebooks: house.policy.rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({
+    rulebooks: rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({
       title,
       version,
       guidanceDate,

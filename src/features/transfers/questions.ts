@@ -1,5 +1,5 @@
 import { fail, ok, type Outcome } from '#core/kit/outcome'
-import { nextQuestion } from '#core/policy/question'
+import { isRead, nextQuestion } from '#core/policy/question'
 import type { Fact, FactValue, Facts } from '#core/policy/terms'
 import type { Policy } from '#core/policy/stack'
 import type { House } from '#edge/house'
@@ -12,6 +12,7 @@ export const notSure = 'not-sure'
 /** Questions that belong on one page. Any other question has a page of its own. */
 const pages: Record<string, string[]> = {
   sensitivity: ['published', 'council-class', 'personal', 'internal-use-only'],
+  people: ['sensitivity', 'people'],
   what: ['artefact', 'size'],
   why: ['purpose', 'urgency'],
 }
@@ -19,13 +20,19 @@ const pages: Record<string, string[]> = {
 /** Facts that come from choosing a recipient or from a page of their own, and are never asked as plain questions. */
 const elsewhere = new Set(['audience', 'sector', 'address', 'mailbox', 'emergency-certified'])
 
-/** The page a fact is asked on, and every fact of that page. */
-export function pageOf(fact: string): { page: string; facts: string[] } {
-  const found = Object.entries(pages).find(([, facts]) => facts.includes(fact))
-  return found ? { page: found[0], facts: found[1] } : { page: fact, facts: [fact] }
-}
+/** The page a fact is asked on. */
+export const pageOf = (policy: Policy, fact: string): string =>
+  Object.keys(pages).find((page) => factsOfPage(policy, page).includes(fact)) ?? fact
 
-export const factsOfPage = (page: string) => (Object.hasOwn(pages, page) ? pages[page]! : [page])
+/**
+ * The facts of a page: those that the rulebooks read. Whoever says how much harm it could do to people has said whether it
+ * is about people.
+ */
+export function factsOfPage(policy: Policy, page: string): string[] {
+  if (!Object.hasOwn(pages, page)) return [page]
+  const isAsked = (id: string) => isRead(policy, policy.placeOf.get(id)!)
+  return pages[page]!.filter((id) => isAsked(id) && !(id === 'personal' && isAsked('sensitivity')))
+}
 
 /** The facts a sender may be asked for. */
 export const askable = (policy: Policy): string[] =>
@@ -47,7 +54,7 @@ export async function nextPath(house: House, transfer: TransferRow): Promise<Out
     const next = nextQuestion(house.policy, facts, open)
     if (!next.ok) return next
     if (next.value?.fact === 'emergency-certified') return ok(`${at}/emergency`)
-    if (next.value) return ok(`${at}/ask/${pageOf(next.value.fact).page}`)
+    if (next.value) return ok(`${at}/ask/${pageOf(house.policy, next.value.fact)}`)
   }
   const atRisk =
     transfer.facts.urgency === 'at-risk-now' && all.some((facts) => facts['emergency-certified'] === undefined)
@@ -112,19 +119,20 @@ export function readAnswers(
   const wrong: Record<string, string> = {}
   const facts: Facts = {}
   const unsure: string[] = []
-  const asked = factsOfPage(page)
+  const asked = factsOfPage(policy, page)
+  const isMerged = asked.includes('published') && asked.includes('council-class')
   const isPublished = given['council-class'] === 'published'
   for (const id of asked) {
     const fact = policy.facts.find((each) => each.id === id)?.fact
     if (!fact) return fail('not-found')
-    if (id === 'published' && asked.includes('council-class')) continue
+    if (id === 'published' && isMerged) continue
     if (isPublished && id !== 'council-class') continue
     if (id === 'council-class' && isPublished) {
       facts.published = true
       continue
     }
     if (id === 'size' && given.artefact !== 'file') continue
-    if (id === 'internal-use-only' && asked.length > 1) {
+    if (id === 'internal-use-only' && isMerged) {
       facts[id] = given[id] === 'yes'
       continue
     }
@@ -134,6 +142,6 @@ export function readAnswers(
       facts[id] = factValue(policy, id, fact, answer)
     else wrong[id] = `Choose an answer: ${fact.question.toLowerCase()}`
   }
-  if (page === 'sensitivity' && !isPublished) facts.published = false
+  if (isMerged && !isPublished) facts.published = false
   return Object.keys(wrong).length > 0 ? fail('form-incomplete', { fields: wrong }) : ok({ facts, notSure: unsure })
 }

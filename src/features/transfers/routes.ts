@@ -59,10 +59,11 @@ function askRoutes(policy: Policy): Route[] {
     again: askPage,
     run: (visit, body) => {
       const given = body as Record<string, string | undefined>
+      const { policy } = visit.house
       const read = readAnswers(policy, visit.params.page!, given)
       if (!read.ok) return Promise.resolve(read)
       return change(visit, async (tx, transfer) => {
-        const asked = factsOfPage(visit.params.page!)
+        const asked = factsOfPage(policy, visit.params.page!)
         const kept = Object.fromEntries(Object.entries(transfer.facts).filter(([fact]) => !asked.includes(fact)))
         const facts = { ...kept, ...read.value.facts }
         const unsure = [...transfer.notSure.filter((fact) => !asked.includes(fact)), ...read.value.notSure]
@@ -172,6 +173,8 @@ const advice = action({
       'information-governance',
       'information-asset-owner',
       'records-officer',
+      'information-security',
+      'manager',
     ] as const),
     question: adviceLimits,
   }),
