@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { orThrow } from '#core/kit/outcome'
 import { loadRulebook } from '#core/policy/rulebook'
 import { stack, type Policy } from '#core/policy/stack'
@@ -6,6 +6,12 @@ import type { Rulebook, Vocabulary } from '#core/policy/terms'
 import { loadVocabulary } from '#core/policy/vocabulary'
 
 const shipped = (path: string) => readFileSync(new URL(`../../rulebooks/${path}`, import.meta.url), 'utf8')
+
+/** Every file of the rulebooks that ship, by its name in their folder. */
+export const shippedFiles = () =>
+  readdirSync(new URL('../../rulebooks', import.meta.url), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.yaml') && !name.startsWith('examples'))
+    .map((name) => ({ name, text: shipped(name) }))
 
 /** The vocabulary and the rulebook that ship. */
 export const shippedVocabulary = (): Vocabulary =>

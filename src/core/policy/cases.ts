@@ -1,69 +1,58 @@
-import type { Node } from 'yaml'
 import { isMap, isScalar } from 'yaml'
 import { ok, type Outcome } from '#core/kit/outcome'
 import { quantity, valuesOf } from '#core/policy/condition'
 import { decide, type Decision } from '#core/policy/decide'
 import {
   amount,
-  complain,
   entries,
   known,
   list,
   name,
-  nearest,
   oneOf,
   optional,
+  pairsOf,
   readYaml,
   record,
   text,
-  written,
-  type Reader,
+  unknown,
   type Shape,
+  type TypeOf,
 } from '#core/policy/shape'
 import type { Policy } from '#core/policy/stack'
 import type { Fact, FactValue, Facts, Vocabulary } from '#core/policy/terms'
 
-type YamlNode = Node | null | undefined
-
 /** Facts as a person writes them: `size: 4 MB`, `published: yes`, `size: { at-least: 1 MB }`. */
 export const factsShape: Shape<Facts> = {
   schema: ({ facts }) => ({ type: 'object', propertyNames: { enum: [...facts.keys()] } }),
-  read(node, reader) {
-    if (!isMap(node)) return complain(reader, node, "Write facts as 'fact: value' lines.")
-    const facts: Facts = {}
-    for (const pair of node.items) {
-      const id = written(pair.key as YamlNode) ?? ''
-      const fact = reader.vocabulary.facts.get(id)
-      if (fact) facts[id] = readValue(id, fact, pair.value as YamlNode, reader)
-      else
-        complain(reader, pair.key as YamlNode, `'${id}' is not a fact. ${nearest(id, reader.vocabulary.facts.keys())}`)
-    }
-    return facts
-  },
+  read: (node, reader) =>
+    Object.fromEntries(
+      pairsOf(node, 'facts', reader).map(({ word, key, value }) => {
+        const fact = reader.vocabulary.facts.get(word)
+        if (!fact) return unknown(reader, key, 'a fact', reader.vocabulary.facts.keys()) ?? []
+        return [word, valueOf(word, fact, reader.vocabulary).read(value, reader)]
+      }),
+    ),
 }
 
-function readValue(id: string, fact: Fact, node: YamlNode, reader: Reader): FactValue {
-  if (fact.type === 'quantity') return isMap(node) ? readRange(fact, node, reader) : readQuantity(fact, node, reader)
-  const values = valuesOf(fact, reader.vocabulary)
-  const value = written(node) ?? ''
-  if (fact.type === 'yes-no' && isScalar(node) && typeof node.value === 'boolean') return node.value
-  if (!values.includes(value))
-    return complain(reader, node, `'${value}' is not a value of '${id}'. ${nearest(value, values)}`)
-  return fact.type === 'yes-no' ? value === 'yes' : value
-}
-
-function readQuantity(fact: Fact, node: YamlNode, reader: Reader): number {
-  if (isScalar(node) && typeof node.value === 'number') return node.value
-  const value = quantity.read(node, reader)
-  if (value && value.unit !== fact.unit)
-    return complain(reader, node, `Count this in ${fact.unit}, not in ${value.unit}.`)
-  return value?.amount
-}
-
-function readRange(fact: Fact, node: YamlNode, reader: Reader): FactValue {
-  const bound: Shape<number> = { schema: quantity.schema, read: (inner, at) => readQuantity(fact, inner, at) }
-  const range = record('a range', { atLeast: optional(bound), atMost: optional(bound) }).read(node, reader)
-  return range as { atLeast?: number; atMost?: number }
+function valueOf(id: string, fact: Fact, vocabulary: Vocabulary): Shape<FactValue> {
+  const value = known(`a value of '${id}'`, () => valuesOf(fact, vocabulary))
+  const number: Shape<number> = {
+    schema: quantity().schema,
+    // A program says `4000000` where a person says `4 MB`.
+    read: (node, reader) =>
+      isScalar(node) && typeof node.value === 'number' && node.value >= 0
+        ? node.value
+        : quantity(fact.unit).read(node, reader)?.amount,
+  }
+  const range = record('a range', { atLeast: optional(number), atMost: optional(number) }) as Shape<FactValue>
+  return {
+    schema: value.schema,
+    read(node, reader) {
+      if (fact.type === 'quantity') return (isMap(node) ? range : number).read(node, reader)
+      if (fact.type !== 'yes-no') return value.read(node, reader)
+      return isScalar(node) && typeof node.value === 'boolean' ? node.value : value.read(node, reader) === 'yes'
+    },
+  }
 }
 
 const methodId = known('a method', ({ methods }) => methods.keys())
@@ -73,19 +62,19 @@ const outcome = oneOf('an outcome', 'ALLOW', 'ALLOW_WITH', 'REFER', 'BLOCK')
 
 const expectedMethod = record('what is expected of a method', {
   outcome,
-  obligations: optional(list(obligationId)),
+  obligations: optional(list(obligationId, 0)),
   met: optional(list(obligationId)),
   unmet: optional(list(obligationId)),
   clauses: optional(list(name('a clause id'))),
-  referTo: optional(list(roleId)),
+  referTo: optional(list(roleId, 0)),
   limits: optional(entries(name('a limit'), amount('an amount'))),
 })
 
 const expected = record('what is expected', {
   outcome,
   first: optional(list(methodId)),
-  only: optional(list(methodId)),
-  ask: optional(list(roleId)),
+  only: optional(list(methodId, 0)),
+  ask: optional(list(roleId, 0)),
   methods: optional(entries(methodId, expectedMethod)),
 })
 
@@ -104,18 +93,18 @@ const shape = record('a file of cases', {
   ),
 })
 
-type CaseFile = typeof shape extends Shape<infer T> ? T : never
+type CaseFile = TypeOf<typeof shape>
 export type Case = CaseFile['cases'][number]
 export type Cases = Omit<CaseFile, 'format'>
 
 /** Reads a file of cases. Its `assume` holds in every case that does not say otherwise. */
 export function loadCases(file: string, words: string, vocabulary: Vocabulary): Outcome<Cases> {
-  return readYaml(file, words, shape, vocabulary)
+  return readYaml(file, words, shape, { vocabulary })
 }
 
 /** Reads facts as a person writes them on the command line or in a what-if. */
 export function readFacts(words: string, vocabulary: Vocabulary): Outcome<Facts> {
-  return readYaml('facts', words, factsShape, vocabulary)
+  return readYaml('facts', words, factsShape, { vocabulary })
 }
 
 /** Decides one case and compares. */

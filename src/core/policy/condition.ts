@@ -1,8 +1,22 @@
-import { isMap, isSeq, type Node } from 'yaml'
-import { complain, nearest, written, type JsonSchema, type Reader, type Shape } from '#core/policy/shape'
+import { isMap } from 'yaml'
+import { limits } from '#core/kit/limits'
+import {
+  complain,
+  itemsOf,
+  known,
+  list,
+  nearest,
+  optional,
+  pairsOf,
+  record,
+  unknown,
+  written,
+  type JsonSchema,
+  type Reader,
+  type Shape,
+  type YamlNode,
+} from '#core/policy/shape'
 import type { Bound, Condition, Fact, Quantity, Test, Vocabulary } from '#core/policy/terms'
-
-type YamlNode = Node | null | undefined
 
 /** The values a fact can have; nothing for a quantity. */
 export function valuesOf(fact: Fact, vocabulary: Vocabulary): string[] {
@@ -11,34 +25,28 @@ export function valuesOf(fact: Fact, vocabulary: Vocabulary): string[] {
   return fact.type === 'method' ? [...vocabulary.methods.keys(), ...options] : options
 }
 
-/** A quantity with its unit, as `12 MB`, brought to the base unit. */
-export const quantity: Shape<Quantity> = {
+/** A quantity with its unit, as `12 MB`, brought to the base unit: of this base unit only, when one is given. */
+export const quantity = (inUnit?: string): Shape<Quantity> => ({
   schema: () => ({
     type: 'string',
     pattern: String.raw`^\d{1,15}(\.\d{1,6})? [A-Za-z-]+$`,
     description: 'a number and its unit',
   }),
   read(node, reader) {
-    const value = written(node) ?? ''
-    const parts = /^(\d{1,15}(?:\.\d{1,6})?) ([A-Za-z-]+)$/.exec(value)
-    if (!parts)
-      return complain(
-        reader,
-        node,
-        `'${value.slice(0, 60)}' is not a quantity. Write a number and its unit, as '28 days'.`,
-      )
-    const unit = reader.vocabulary.units.get(parts[2]!)
-    if (!unit)
-      return complain(
-        reader,
-        node,
-        `'${parts[2]}' is not a unit. ${nearest(parts[2]!, reader.vocabulary.units.keys())}`,
-      )
-    const amount = Number(parts[1]) * unit.amount
-    if (!Number.isSafeInteger(amount)) return complain(reader, node, `${value} is not a whole number of ${unit.unit}.`)
-    return { amount, unit: unit.unit }
+    const { units } = reader.vocabulary
+    const [, number, name] = /^(\d{1,15}(?:\.\d{1,6})?) (.+)$/.exec(written(node) ?? '') ?? []
+    if (name === undefined) return complain(reader, node, "Write a number and its unit here, as '28 days'.")
+    const found = units.get(name)
+    if (!found) return unknown(reader, node, 'a unit', units.keys(), name)
+    const amount = Number(number) * found.amount
+    const { unit } = found
+    if (inUnit !== undefined && unit !== inUnit)
+      return complain(reader, node, `This is counted in ${inUnit}, not in ${unit}.`)
+    return Number.isSafeInteger(amount)
+      ? { amount, unit }
+      : complain(reader, node, `${number} ${name} is not a whole number of ${unit}, or is too many.`)
   },
-}
+})
 
 /** Stands, in a rule's `when`, for the method being judged. */
 export const thisMethod = '$method'
@@ -52,17 +60,30 @@ export const ruleCondition = conditionShape('ruleCondition', [thisMethod])
 function conditionShape(definition: string, more: string[]): Shape<Condition> {
   return {
     schema: () => ({ $ref: `#/$defs/${definition}` }),
-    read: (node, reader) =>
-      (isSeq(node) ? node.items : [node]).map((item) => readGroup(item as YamlNode, reader, more)),
+    read(node, reader) {
+      const groups = itemsOf(node, reader)
+      if (groups.length > limits.conditionGroups)
+        return complain(reader, node, `A condition has at most ${limits.conditionGroups} groups. Split the rule.`)
+      return groups.map((group) =>
+        pairsOf(group, 'a condition', reader).map(({ word, key, value }) => {
+          const fact = reader.vocabulary.facts.get(word)
+          if (!fact) return unknown(reader, key, 'a fact', reader.vocabulary.facts.keys())
+          return { fact: word, test: testOf(word, fact, reader.vocabulary, more).read(value, reader) }
+        }),
+      )
+    },
   }
 }
 
 /** What the schemas of files refer to, with the words of this vocabulary. */
 export function conditionSchemas(vocabulary: Vocabulary): JsonSchema {
-  const group = (more: string[]) => {
-    const tests = [...vocabulary.facts].map(([id, fact]) => [id, testSchema(fact, known(fact, vocabulary, more))])
-    return { type: 'object', additionalProperties: false, properties: Object.fromEntries(tests) }
-  }
+  const group = (more: string[]) => ({
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(
+      [...vocabulary.facts].map(([id, fact]) => [id, testOf(id, fact, vocabulary, more).schema(vocabulary)]),
+    ),
+  })
   const anyOf = (one: string) => ({ anyOf: [{ $ref: one }, { type: 'array', items: { $ref: one }, minItems: 1 }] })
   return {
     condition: anyOf('#/$defs/conditionGroup'),
@@ -72,92 +93,64 @@ export function conditionSchemas(vocabulary: Vocabulary): JsonSchema {
   }
 }
 
-const known = (fact: Fact, vocabulary: Vocabulary, more: string[]) => [
-  ...valuesOf(fact, vocabulary),
-  ...(fact.type === 'method' ? more : []),
-]
-
-function testSchema(fact: Fact, allowed: string[]): JsonSchema {
-  const bound = { type: 'string', description: 'a quantity with its unit, or the name of a parameter' }
-  if (fact.type === 'quantity')
-    return {
-      type: 'object',
-      additionalProperties: false,
-      minProperties: 1,
-      properties: { above: bound, 'at-most': bound },
-    }
-  const value = { enum: allowed }
-  const values = { anyOf: [value, { type: 'array', items: value, minItems: 1 }] }
+function testOf(id: string, fact: Fact, vocabulary: Vocabulary, more: string[]): Shape<Test> {
+  if (fact.type === 'quantity') return rangeOf(fact)
+  const allowed = [...valuesOf(fact, vocabulary), ...(fact.type === 'method' ? more : [])]
+  const values = list(known(`a value of '${id}'`, () => allowed))
+  const except = record(`a test of '${id}'`, { not: values })
   return {
-    anyOf: [
-      ...values.anyOf,
-      { type: 'object', additionalProperties: false, required: ['not'], properties: { not: values } },
-    ],
+    schema: (words) => ({ anyOf: [...(values.schema(words)['anyOf'] as []), except.schema(words)] }),
+    read: (node, reader) =>
+      isMap(node)
+        ? { values: except.read(node, reader)?.not, not: true }
+        : { values: values.read(node, reader), not: false },
   }
 }
 
-function readGroup(node: YamlNode, reader: Reader, more: string[]): Condition[number] {
-  if (!isMap(node)) return complain(reader, node, "Write a condition as 'fact: value' lines.")
-  return node.items.map((pair) => {
-    const id = written(pair.key as YamlNode) ?? ''
-    const fact = reader.vocabulary.facts.get(id)
-    if (!fact)
-      return complain(
-        reader,
-        pair.key as YamlNode,
-        `'${id}' is not a fact. ${nearest(id, reader.vocabulary.facts.keys())}`,
-      )
-    reader.lastOffset = (pair.key as Node).range?.[0] ?? reader.lastOffset
-    const value = pair.value as YamlNode
-    const test =
-      fact.type === 'quantity'
-        ? readRange(id, fact, value, reader)
-        : readValues(id, known(fact, reader.vocabulary, more), value, reader)
-    return { fact: id, test }
-  })
+function rangeOf(fact: Fact): Shape<Test> {
+  const bound: Shape<Bound> = {
+    schema: () => ({ type: 'string', description: 'a quantity with its unit, or the name of a parameter' }),
+    read(node, reader) {
+      const parameter = written(node) ?? ''
+      if (!/^[A-Za-z][A-Za-z0-9]*$/.test(parameter)) return quantity(fact.unit).read(node, reader)
+      checkParameter(reader, node, parameter, fact)
+      return { parameter }
+    },
+  }
+  const range = record('a comparison', { above: optional(bound), atMost: optional(bound) })
+  return {
+    ...range,
+    read: (node, reader) =>
+      isMap(node) && node.items.length > 0
+        ? range.read(node, reader)
+        : complain(reader, node, 'Write { above: … } or { at-most: … } here.'),
+  }
 }
 
-function readValues(id: string, allowed: string[], node: YamlNode, reader: Reader): Test {
-  const not = isMap(node)
-  if (not && (node.items.length !== 1 || !node.has('not')))
-    return complain(reader, node, `Write 'not' and the values that '${id}' must not have; nothing else is known here.`)
-  const inner = (not ? node.get('not', true) : node) as YamlNode
-  const values = (isSeq(inner) ? inner.items : [inner]).map((item) => {
-    const value = written(item as YamlNode) ?? ''
-    if (allowed.includes(value)) return value
-    return complain(
-      reader,
-      item as YamlNode,
-      `'${value.slice(0, 60)}' is not a value of '${id}'. ${nearest(value, allowed)}`,
+/** A parameter that a rule uses is there, and is counted in this unit or is one of these choices. */
+export function checkParameter(
+  reader: Reader,
+  node: YamlNode,
+  parameter: string,
+  { unit, choices }: { unit: string | undefined; choices?: string[] | undefined },
+): void {
+  // A vocabulary has no parameters: what its obligations use is checked in the rulebook that requires them.
+  if (!reader.parameters) return
+  const value = reader.parameters.get(parameter)
+  if (value === undefined)
+    return unknown(reader, node, "among this rulebook's parameters", reader.parameters.keys(), parameter)
+  if (value === '' || (typeof value === 'string' ? choices?.includes(value) : value.unit === unit)) return
+  const is = typeof value === 'string' ? `'${value}'. ${nearest(value, choices ?? [])}` : `in ${value.unit}.`
+  const wanted = choices ? `one of ${choices.join(', ')}` : `in ${unit}`
+  complain(reader, node, `Here parameter '${parameter}' must be ${wanted}; it is ${is}`)
+}
+
+/** The bounds in a condition, each with the fact that is compared with it. */
+export const boundsIn = (condition: Condition): [string, Bound][] =>
+  condition
+    .flat()
+    .flatMap(({ fact, test }) =>
+      'values' in test
+        ? []
+        : [test.above, test.atMost].flatMap((bound): [string, Bound][] => (bound ? [[fact, bound]] : [])),
     )
-  })
-  return values.length > 0 ? { values, not } : complain(reader, inner, `Give at least one value for '${id}'.`)
-}
-
-function readRange(id: string, fact: Fact, node: YamlNode, reader: Reader): Test {
-  if (!isMap(node) || node.items.length === 0)
-    return complain(reader, node, `'${id}' is a quantity: write { above: … } or { at-most: … }.`)
-  const test: { above: Bound | undefined; atMost: Bound | undefined } = { above: undefined, atMost: undefined }
-  for (const pair of node.items) {
-    const word = written(pair.key as YamlNode)
-    if (word === 'above') test.above = readBound(id, fact, pair.value as YamlNode, reader)
-    else if (word === 'at-most') test.atMost = readBound(id, fact, pair.value as YamlNode, reader)
-    else
-      complain(
-        reader,
-        pair.key as YamlNode,
-        `'${word ?? ''}' is not known here. ${nearest(word ?? '', ['above', 'at-most'])}`,
-      )
-  }
-  return test
-}
-
-function readBound(id: string, fact: Fact, node: YamlNode, reader: Reader): Bound {
-  const value = written(node) ?? ''
-  // Whether the parameter exists, and in the right unit, is checked when the whole rulebook has been read.
-  if (/^[A-Za-z][A-Za-z0-9]*$/.test(value)) return { parameter: value }
-  const bound = quantity.read(node, reader)
-  if (bound && bound.unit !== fact.unit)
-    return complain(reader, node, `'${id}' is counted in ${fact.unit}, not in ${bound.unit}.`)
-  return bound
-}

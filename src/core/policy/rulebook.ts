@@ -1,6 +1,7 @@
-import { isMap, type Node } from 'yaml'
+import { isMap } from 'yaml'
+import { limits } from '#core/kit/limits'
 import { ok, type Outcome } from '#core/kit/outcome'
-import { condition, conditionSchemas, quantity, ruleCondition } from '#core/policy/condition'
+import { boundsIn, checkParameter, condition, conditionSchemas, quantity, ruleCondition } from '#core/policy/condition'
 import {
   amount,
   complain,
@@ -9,24 +10,23 @@ import {
   known,
   list,
   name,
-  nearest,
   oneOf,
   optional,
+  placed,
   readYaml,
   record,
   text,
   written,
   type JsonSchema,
-  type Reader,
   type Shape,
+  type TypeOf,
 } from '#core/policy/shape'
-import type { Clause, Condition, Rule, Rulebook, Vocabulary } from '#core/policy/terms'
+import type { Condition, Quantity, Vocabulary } from '#core/policy/terms'
 import { role } from '#core/policy/vocabulary'
 
-export type { Rulebook }
-
-const clause: Shape<Clause> = record('a clause', {
+const clause = record('a clause', {
   id: name('a clause id'),
+  /** Our own words for it, never a quotation. */
   says: text('our own words for the clause'),
 })
 
@@ -36,12 +36,11 @@ const methods: Shape<string[]> = {
     anyOf: [{ const: 'all' }, ...(methodNames.schema(vocabulary)['anyOf'] as []), tagged.schema(vocabulary)],
   }),
   read(node, reader) {
-    if (written(node) === 'all') return [...reader.vocabulary.methods.keys()]
-    if (isMap(node)) {
-      const tag = tagged.read(node, reader)?.tagged
-      return [...reader.vocabulary.methods].flatMap(([id, { tags }]) => (tags.includes(tag) ? [id] : []))
-    }
-    return methodNames.read(node, reader)
+    const all = reader.vocabulary.methods
+    if (written(node) === 'all') return [...all.keys()]
+    if (!isMap(node)) return methodNames.read(node, reader)
+    const tag = tagged.read(node, reader)?.tagged
+    return [...all].flatMap(([id, { tags }]) => (tags.includes(tag) ? [id] : []))
   },
 }
 const methodNames = list(known('a method', (vocabulary) => vocabulary.methods.keys()))
@@ -49,70 +48,99 @@ const tagged = record('a tag of methods', {
   tagged: known('a tag', ({ methods: all }) => new Set([...all.values()].flatMap(({ tags }) => tags))),
 })
 
-const when: Shape<Rule['when']> = {
+const when: Shape<Condition | 'not-sure'> = {
   schema: (vocabulary) => ({ anyOf: [{ const: 'not-sure' }, ruleCondition.schema(vocabulary)] }),
   read: (node, reader) => (written(node) === 'not-sure' ? 'not-sure' : ruleCondition.read(node, reader)),
 }
+
+/** A word of the vocabulary whose parameters this rulebook must give. */
+function using(
+  word: Shape<string>,
+  check: (id: string, ...at: Parameters<Shape<string>['read']>) => void,
+): Shape<string> {
+  return {
+    ...word,
+    read(node, reader) {
+      const id = word.read(node, reader)
+      if (id !== undefined) check(id, node, reader)
+      return id
+    },
+  }
+}
+const obligation = using(
+  known('an obligation', ({ obligations }) => obligations.keys()),
+  (id, node, reader) => {
+    const { obligations, facts } = reader.vocabulary
+    for (const [fact, bound] of boundsIn(obligations.get(id)!.metWhen ?? []))
+      if ('parameter' in bound) checkParameter(reader, node, bound.parameter, facts.get(fact)!)
+  },
+)
+const limit = using(
+  known('a limit', (vocabulary) => vocabulary.limits.keys()),
+  (id, node, reader) => checkParameter(reader, node, id, reader.vocabulary.limits.get(id)!),
+)
+
+const always: Condition = [[]]
+const none: never[] = []
 
 const rule = record(
   'a rule',
   {
     id: name('a rule id'),
     title: text('what the rule is about', 200),
-    when: optional(when),
+    /** `not-sure` marks the one rule that answers for facts nobody knows. */
+    when: optional(when, always),
     methods,
     then: oneOf('an effect', 'allow', 'refuse', 'refer', 'require'),
     referTo: optional(role),
-    require: optional(list(known('an obligation', ({ obligations }) => obligations.keys()))),
+    require: optional(list(obligation), none),
+    /** What happens when a required obligation is known not to be met; else it stays outstanding. */
     unmet: optional(oneOf('an effect', 'refuse', 'refer')),
-    limits: optional(list(known('a limit', (vocabulary) => vocabulary.limits.keys()))),
+    limits: optional(list(limit), none),
+    /** Place in the order of preference, smaller first. */
     prefer: optional(amount('a place in the order of preference')),
-    strength: optional(oneOf('a strength', 'hard', 'overridable', 'soft')),
-    liftedBy: optional(list(record('what lifts a rule', { role, when: condition }))),
+    strength: optional(oneOf('a strength', 'hard', 'overridable', 'soft'), 'hard' as const),
+    liftedBy: optional(list(record('what lifts a rule', { role, when: condition })), none),
     ask: optional(role),
+    /** The nearest allowed thing, in words. */
     instead: optional(text('the nearest allowed thing')),
     clauses: list(clause),
   },
-  (value, node, reader) => {
-    const refers = value.then === 'refer' || value.unmet === 'refer'
-    const refuses = value.then === 'refuse' || value.unmet === 'refuse'
-    const wrong: [boolean, string][] = [
-      [refers !== (value.referTo !== undefined), "A rule that refers, and no other, says whom to in 'refer-to'."],
-      [refuses && !value.instead, "A rule that refuses says the nearest allowed thing in 'instead'."],
+  (value, reader, at) => {
+    const does = (effect: string) => value.then === effect || value.unmet === effect
+    const isHard = value.strength === 'hard'
+    const isLifted = value.liftedBy.length > 0
+    const wrong: [boolean, keyof typeof value, string][] = [
       [
-        (value.then === 'require' || value.unmet !== undefined) && !value.require,
+        does('refer') !== (value.referTo !== undefined),
+        'referTo',
+        "A rule that refers, and no other, says whom to in 'refer-to'.",
+      ],
+      [does('refuse') && !value.instead, 'then', "A rule that refuses says the nearest allowed thing in 'instead'."],
+      [
+        (value.then === 'require' || value.unmet !== undefined) && value.require.length === 0,
+        'then',
         "The obligations are missing: name them in 'require'.",
       ],
-      [
-        (value.strength ?? 'hard') === 'hard' && value.liftedBy !== undefined,
-        "A hard rule cannot be lifted: use 'strength: overridable' or 'soft'.",
-      ],
-      [
-        (value.strength ?? 'hard') !== 'hard' && !value.liftedBy,
-        "Say who may lift this rule, and by which fact, in 'lifted-by'.",
-      ],
-      [value.when === 'not-sure' && value.then !== 'refer', "The rule for 'not-sure' refers to a role."],
+      [isHard && isLifted, 'liftedBy', "A hard rule cannot be lifted: use 'strength: overridable' or 'soft'."],
+      [!isHard && !isLifted, 'strength', "Say who may lift this rule, and by which fact, in 'lifted-by'."],
+      [value.when === 'not-sure' && value.then !== 'refer', 'when', "The rule for 'not-sure' refers to a role."],
     ]
-    for (const [is, says] of wrong) if (is) complain(reader, node, says)
-    for (const id of duplicates(value.clauses.map((each) => each.id)))
-      complain(reader, node, `Clause ${id} is cited twice.`)
+    for (const [is, field, says] of wrong) if (is) complain(reader, at(field), says)
+    for (const id of repeated(value.clauses.map((each) => each.id)))
+      complain(reader, at('clauses'), `Clause ${id} is cited twice.`)
   },
 )
 
-/** A rule as it is used, everything unsaid filled in; with its node, for checks over the whole file. */
-const placedRule: Shape<{ rule: Rule; node: Node }> = {
-  schema: () => ({ $ref: '#/$defs/rule' }),
-  read(node, reader) {
-    const read = rule.read(node, reader)
-    const unsaid = { when: [[]], require: [], limits: [], liftedBy: [], strength: 'hard' }
-    return { rule: { ...unsaid, ...read } as Rule, node: node! }
-  },
-}
+const repeated = (ids: string[]) => new Set(ids.filter((id, place) => ids.indexOf(id) !== place))
 
-const parameter: Shape<Rulebook['parameters'] extends Map<string, infer V> ? V : never> = {
+const parameter: Shape<Quantity | string> = {
   schema: () => ({ type: 'string', description: 'a quantity with its unit, or one of the choices of the limit' }),
-  read: (node, reader) =>
-    /^\d/.test(written(node) ?? '') ? quantity.read(node, reader) : name('a quantity or a choice').read(node, reader),
+  read(node, reader) {
+    const either = /^\d/.test(written(node) ?? '') ? quantity() : name('a quantity or a choice')
+    // One that could not be read is there all the same: its rules are not at fault.
+    return either.read(node, reader) ?? ''
+  },
 }
 
 const shape = record(
@@ -124,67 +152,57 @@ const shape = record(
     version: text('a version', 40),
     guidanceDate: day('the date of the guidance'),
     reviewDate: day('the date of the next review'),
-    scheme: known('a fact', ({ facts }) => facts.keys()),
+    /** The fact that holds this organisation's classification. Schemes are never translated into one another. */
+    scheme: known('a choice among the facts', ({ facts }) =>
+      [...facts].flatMap(([id, { type }]) => (type === 'choice' ? [id] : [])),
+    ),
+    /** Whom to ask when a rule names nobody. */
     ask: role,
-    scope: optional(condition),
-    parameters: optional(entries(name('a parameter'), parameter)),
-    rules: list(placedRule),
+    /** What rules and limits call by name. */
+    parameters: optional(
+      entries(name('a parameter'), parameter, (map, reader) => void (reader.parameters = map)),
+      new Map<string, Quantity | string>(),
+    ),
+    /** Where the rulebook speaks at all; elsewhere it is out of scope, which is neutral. */
+    scope: optional(condition, always),
+    rules: list(placed({ ...rule, schema: () => ({ $ref: '#/$defs/rule' }) })),
   },
-  (value, node, reader) => {
-    if (value.reviewDate <= value.guidanceDate) complain(reader, node, "'review-date' is not after 'guidance-date'.")
-    for (const id of duplicates(value.rules.map((each) => each.rule.id)))
-      complain(
-        reader,
-        value.rules.findLast((each) => each.rule.id === id)!.node,
-        `Rule ${id} is there twice. Give one another id.`,
-      )
-    const unsure = value.rules.filter((each) => each.rule.when === 'not-sure')
-    if (unsure.length > 1) complain(reader, unsure[1]!.node, "Only one rule may be for 'not-sure'.")
-    for (const each of value.rules) checkParameters(each.rule, each.node, value.parameters ?? new Map(), reader)
-    checkParameters({ when: value.scope }, node, value.parameters ?? new Map(), reader)
+  ({ rules, scope, parameters, ...head }, reader, at) => {
+    if (head.reviewDate <= head.guidanceDate)
+      complain(reader, at('reviewDate'), "'review-date' is not after 'guidance-date'.")
+    for (const id of repeated(rules.map(({ value }) => value.id))) {
+      const last = rules.findLast(({ value }) => value.id === id)
+      complain(reader, last?.node, `Rule ${id} is there twice. Give one another id.`)
+    }
+    for (const { node } of rules.filter(({ value }) => value.when === 'not-sure').slice(1))
+      complain(reader, node, "Only one rule may be for 'not-sure'.")
+    for (const [fact, amounts] of amountsIn(
+      [scope, ...rules.flatMap(({ value }) => conditionsOf(value, reader.vocabulary))],
+      parameters,
+    ))
+      if (amounts.size > limits.quantityBounds)
+        complain(reader, at('rules'), `'${fact}' is compared with more than ${limits.quantityBounds} amounts.`)
   },
 )
 
-const duplicates = (ids: string[]) => new Set(ids.filter((id, place) => ids.indexOf(id) !== place))
+export type Clause = TypeOf<typeof clause>
+export type Rule = TypeOf<typeof rule>
+export type Rulebook = Omit<TypeOf<typeof shape>, 'format' | 'rules'> & { rules: Rule[] }
 
-/** Every parameter a rule uses is there and is counted in the unit of what it is compared with. */
-function checkParameters(
-  used: Partial<Pick<Rule, 'require' | 'limits' | 'liftedBy'>> & { when: Rule['when'] | undefined },
-  node: Node,
-  given: Rulebook['parameters'],
-  reader: Reader,
-): void {
-  const { vocabulary } = reader
-  const conditions: Condition[] = [
-    ...(Array.isArray(used.when) ? [used.when] : []),
-    ...(used.liftedBy ?? []).map((lift) => lift.when),
-    ...(used.require ?? []).map((id) => vocabulary.obligations.get(id)!.metWhen ?? []),
-  ]
-  const check = (parameterName: string, unit: string | undefined, choices?: string[]) => {
-    const value = given.get(parameterName)
-    if (value === undefined)
-      complain(
-        reader,
-        node,
-        `'${parameterName}' is not among this rulebook's parameters. ${nearest(parameterName, given.keys())}`,
-      )
-    else if (typeof value === 'string' && !choices?.includes(value))
-      complain(
-        reader,
-        node,
-        `Parameter '${parameterName}' is '${value}'. ${choices ? nearest(value, choices) : `Give a quantity in ${unit}.`}`,
-      )
-    else if (typeof value !== 'string' && value.unit !== unit)
-      complain(
-        reader,
-        node,
-        `Parameter '${parameterName}' is in ${value.unit}; here it must be ${unit ? `in ${unit}` : `one of ${choices?.join(', ')}`}.`,
-      )
+/** All that a rule asks of facts, but for its rulebook's scope. */
+export function conditionsOf({ when: holds, liftedBy, require }: Rule, vocabulary: Vocabulary): Condition[] {
+  const met = require.map((id) => vocabulary.obligations.get(id)!.metWhen ?? [])
+  return [holds === 'not-sure' ? [] : holds, ...liftedBy.map((lift) => lift.when), ...met]
+}
+
+/** Every amount with which each quantity is compared. */
+export function amountsIn(conditions: Condition[], parameters: Rulebook['parameters']): Map<string, Set<number>> {
+  const all = new Map<string, Set<number>>()
+  for (const [fact, bound] of conditions.flatMap(boundsIn)) {
+    const found = 'parameter' in bound ? parameters.get(bound.parameter) : bound
+    if (typeof found === 'object') all.set(fact, (all.get(fact) ?? new Set()).add(found.amount))
   }
-  for (const { fact, test } of conditions.flat(2))
-    for (const bound of 'values' in test ? [] : [test.above, test.atMost])
-      if (bound && 'parameter' in bound) check(bound.parameter, vocabulary.facts.get(fact)!.unit)
-  for (const id of used.limits ?? []) check(id, vocabulary.limits.get(id)!.unit, vocabulary.limits.get(id)!.choices)
+  return all
 }
 
 /**
@@ -193,15 +211,10 @@ function checkParameters(
  * @returns the rulebook, or `rulebook-unreadable` with every fault by `file:line:column`
  */
 export function loadRulebook(file: string, words: string, vocabulary: Vocabulary): Outcome<Rulebook> {
-  const read = readYaml(file, words, shape, vocabulary)
+  const read = readYaml(file, words, shape, { vocabulary, parameters: new Map() })
   if (!read.ok) return read
-  const { format: _, scope, parameters, rules: found, ...rest } = read.value
-  return ok({
-    ...rest,
-    scope: scope ?? [[]],
-    parameters: parameters ?? new Map(),
-    rules: found.map((each) => each.rule),
-  })
+  const { format: _, rules, ...head } = read.value
+  return ok({ ...head, rules: rules.map(({ value }) => value) })
 }
 
 /** JSON Schema (draft 2020-12) of a rulebook file, with the words of this vocabulary. */

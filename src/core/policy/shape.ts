@@ -1,26 +1,37 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node } from 'yaml'
+import {
+  Composer,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  Parser,
+  visit,
+  type Document,
+  type Node,
+} from 'yaml'
 import { limits } from '#core/kit/limits'
 import { ok, fail, type Outcome } from '#core/kit/outcome'
-import type { Vocabulary } from '#core/policy/terms'
+import type { Rulebook, Vocabulary } from '#core/policy/terms'
 
 export type JsonSchema = { [key: string]: unknown }
+export type YamlNode = Node | null | undefined
 
-/** One thing wrong in a file: where, and what to write instead. Lines and columns count from 1. */
-export interface Finding {
-  line: number
-  column: number
-  says: string
+/** One thing wrong in a file: where, and what to write instead. Looking up the nearest word waits until it is shown. */
+interface Finding {
+  offset: number
+  says: string | (() => string)
 }
 
 /** What a shape needs while it reads: where it is, what it has found wrong, and the words that are known. */
 export interface Reader {
-  lines: LineCounter
   findings: Finding[]
   lastOffset: number
   vocabulary: Vocabulary
+  /** Of the rulebook that is being read; a vocabulary has none. */
+  parameters?: Rulebook['parameters']
 }
-
-type YamlNode = Node | null | undefined
 
 /**
  * How one kind of value is written in a rulebook file. The same shape reads the value, with line numbers, and describes
@@ -32,65 +43,152 @@ export interface Shape<T> {
   read: (node: YamlNode, reader: Reader) => T
   schema: (vocabulary: Vocabulary) => JsonSchema
   optional?: boolean
+  /** What counts when nothing is said. */
+  otherwise?: T | undefined
 }
 
+export type TypeOf<S> = S extends Shape<infer T> ? T : never
+
 /** Notes what is wrong at this place. What it returns is never used, because a file with a finding is not loaded. */
-export function complain(reader: Reader, node: YamlNode, says: string): never {
-  const { line, col } = reader.lines.linePos(node?.range?.[0] ?? reader.lastOffset)
-  reader.findings.push({ line, column: col, says })
+export function complain(reader: Reader, at: YamlNode | number, says: Finding['says']): never {
+  const offset = typeof at === 'number' ? at : (at?.range?.[0] ?? reader.lastOffset)
+  reader.findings.push({ offset, says })
   return undefined as never
 }
+
+/** Notes that what is written is none of the words known here, and which of them is nearest. */
+export function unknown(
+  reader: Reader,
+  node: YamlNode,
+  about: string,
+  words: Iterable<string>,
+  word = written(node) ?? '',
+): never {
+  return complain(reader, node, () => {
+    const says = word === '' ? `Write ${about} here` : `'${shown(word)}' is not ${about}`
+    return `${says}. ${nearest(word, words)}`
+  })
+}
+
+/** What cannot be seen, looks like an ordinary space and is none, ends a line in an old way, or was not UTF-8. */
+const invisible = /[^\P{C}\t\n\r]|[^\P{Z} ]|\r(?!\n)|\uFFFD/u
+/** What a file says, as it may be repeated in a sentence. */
+const shown = (word: string) => word.slice(0, 60).replaceAll(new RegExp(invisible, 'gu'), '?')
 
 /**
  * Reads one YAML file by its shape.
  *
  * @returns the value, or the problem `rulebook-unreadable` whose fields are `file:line:column` → sentence
  */
-export function readYaml<T>(file: string, text: string, shape: Shape<T>, vocabulary: Vocabulary): Outcome<T> {
-  const lines = new LineCounter()
-  const reader: Reader = { lines, findings: [], lastOffset: 0, vocabulary }
-  if (text.length > limits.rulebookCharacters) {
-    reader.findings.push({
-      line: 1,
-      column: 1,
-      says: `This file is longer than ${limits.rulebookCharacters} characters. Split it or shorten it.`,
-    })
-    return unreadable(file, reader.findings)
+export function readYaml<T>(
+  file: string,
+  text: string,
+  shape: Shape<T>,
+  words: Pick<Reader, 'vocabulary' | 'parameters'>,
+): Outcome<T> {
+  const reader: Reader = { findings: [], lastOffset: 0, ...words }
+  // Some editors begin a file with a mark of its encoding.
+  const plain = text.replace(/^\uFEFF/, '')
+  const root = readDocument(plain, reader)
+  const value = reader.findings.length > 0 ? undefined : shape.read(root, reader)
+  if (reader.findings.length === 0) return ok(value as T)
+  const first = reader.findings.toSorted((a, b) => a.offset - b.offset).slice(0, limits.rulebookFindings)
+  const fields: Record<string, string> = {}
+  for (const { offset, says } of first) {
+    const before = plain.slice(0, offset).split('\n')
+    fields[`${file}:${before.length}:${before.at(-1)!.length + 1}`] ??= typeof says === 'string' ? says : says()
   }
-  let value: T | undefined
-  try {
-    value = readDocument(text, shape, reader)
-  } catch (cause) {
-    // The YAML parser is recursive: thousands of brackets exhaust the stack, which is the file's fault, not ours.
-    if (!(cause instanceof RangeError)) throw cause
-    reader.findings.push({ line: 1, column: 1, says: 'Lists and fields are nested too deeply to read. Write it flat.' })
-  }
-  return reader.findings.length > 0 ? unreadable(file, reader.findings) : ok(value as T)
+  const [place, says] = Object.entries(fields)[0]!
+  return fail('rulebook-unreadable', { detail: `${file}, line ${place.split(':').at(-2)}: ${says}`, fields })
 }
 
-function readDocument<T>(text: string, shape: Shape<T>, reader: Reader): T | undefined {
-  const document = parseDocument(text, { lineCounter: reader.lines, prettyErrors: false, logLevel: 'silent' })
-  for (const error of [...document.errors, ...document.warnings]) {
-    reader.lastOffset = error.pos[0]
-    const says =
-      error.code === 'DUPLICATE_KEY'
-        ? 'This name is given twice. Keep one.'
-        : `This is not well-formed YAML: ${error.message}.`
-    complain(reader, null, says)
+/** The file as YAML in its plainest form: one document, all of it said where it stands, nothing that cannot be seen. */
+function readDocument(text: string, reader: Reader): YamlNode {
+  if (text.length > limits.rulebookCharacters)
+    return complain(reader, 0, `This file is longer than ${limits.rulebookCharacters} characters. Shorten it.`)
+  const hidden = invisible.exec(text)
+  if (hidden) {
+    const code = hidden[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')
+    return complain(
+      reader,
+      hidden.index,
+      `The character U+${code} here cannot be seen or read. Delete it, or save the file as plain text in UTF-8.`,
+    )
   }
-  visit(document, (_key, node) => {
+  // Names given twice are found by `pairsOf`: the parser's own search compares every name with every other.
+  const composer = new Composer({ uniqueKeys: false, logLevel: 'silent' })
+  const [document, second] = composer.compose(tokensOf(text, reader), true, text.length)
+  const errors = [...document!.errors, ...document!.warnings]
+  // Errors after the first are mostly what follows from it; tabs and tags are not.
+  const all = errors.filter(({ code }) => code === errors[0]!.code && /^TA[BG]_/.test(code))
+  for (const error of all.length > 0 ? all.slice(0, limits.rulebookFindings) : errors.slice(0, 1))
+    complain(reader, ...inWords(document!, error))
+  if (reader.findings.length > 0) return undefined
+  if (second) return complain(reader, second.range[0], 'A second document begins here (---). Keep one in a file.')
+  visit(document!, (_key, node) => {
     if (isAlias(node)) complain(reader, node, 'Aliases (*name) are not allowed. Write the value out.')
     else if ((isMap(node) || isSeq(node) || isScalar(node)) && (node.anchor || node.tag))
       complain(reader, node, 'Anchors (&name) and tags (!name) are not allowed. Write the value plainly.')
   })
-  return reader.findings.length > 0 ? undefined : shape.read(document.contents, reader)
+  return document!.contents
 }
 
-function unreadable(file: string, findings: Finding[]) {
-  const sorted = findings.toSorted((a, b) => a.line - b.line || a.column - b.column).slice(0, limits.rulebookFindings)
-  const fields: Record<string, string> = {}
-  for (const { line, column, says } of sorted) fields[`${file}:${line}:${column}`] ??= says
-  return fail('rulebook-unreadable', { detail: `${file}, line ${sorted[0]!.line}: ${sorted[0]!.says}`, fields })
+/** The parser calls itself for what is inside something: a tower of brackets is stopped before the stack is exhausted. */
+function* tokensOf(text: string, reader: Reader) {
+  const parser = new Parser()
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) {
+      yield token
+      if (token.type === 'error') return
+    }
+    if (parser.stack.length > limits.rulebookDepth)
+      return complain(reader, parser.offset, 'Lists and fields are nested too deeply here. Write it flat.')
+  }
+  yield* parser.end()
+}
+
+const yamlErrors: Record<string, string | undefined> = {
+  TAB_AS_INDENT: 'A tab stands at the beginning of this line. Use spaces.',
+  TAG_RESOLVE_FAILED: 'Tags (!name) are not allowed. Write the value plainly.',
+  BLOCK_AS_IMPLICIT_KEY: "There is a second ': ' in this line. Put the value in quotation marks, or begin a new line.",
+  MULTILINE_IMPLICIT_KEY: "There is no ': ' in this line. Write a name, a colon, a space and a value.",
+  MISSING_CHAR: "There is no ': ' in this line. Write a name, a colon, a space and a value.",
+  BAD_SCALAR_START: 'A value that begins with this sign needs quotation marks.',
+}
+
+/** Where an error of YAML begins, and what to do about it. */
+function inWords(
+  document: Document,
+  { code, pos, message }: Document['errors'][number] | Document['warnings'][number],
+): [number, string] {
+  let begun: number | undefined
+  visit(document, (_key, node) => {
+    const isEnclosed = (isCollection(node) && node.flow) || (isScalar(node) && /^QUOTE/.test(node.type ?? ''))
+    if (isEnclosed && node.range?.[1] === pos[0]) begun = node.range[0]
+  })
+  if (/must be sufficiently indented|Missing closing/.test(message) && begun !== undefined)
+    return [begun, 'The bracket or the quotation mark that opens here is not closed.']
+  const says = yamlErrors[code]
+  if (says) return [pos[0], says]
+  return [pos[0], `This is not well-formed YAML: ${message}.`]
+}
+
+/** The `name: value` lines of a record, each name once; nothing if it is none. */
+export function pairsOf(node: YamlNode, about: string, reader: Reader) {
+  if (!isMap(node)) return complain(reader, node, `Write ${about} as 'name: value' lines.`) ?? []
+  if (node.items.length > limits.rulebookEntries)
+    return complain(reader, node, `There are more than ${limits.rulebookEntries} lines here. Shorten it.`) ?? []
+  const seen = new Set<string>()
+  return node.items.flatMap((pair) => {
+    const [key, value] = [pair.key as YamlNode, pair.value as YamlNode]
+    const word = written(key)
+    reader.lastOffset = key?.range?.[0] ?? reader.lastOffset
+    if (word === undefined) return complain(reader, key, 'Write one word before the colon.') ?? []
+    if (word === '<<') return complain(reader, key, 'Merge keys (<<) are not allowed. Write the lines out.') ?? []
+    if (seen.has(word)) return complain(reader, key, `'${shown(word)}' is given twice. Keep one.`) ?? []
+    seen.add(word)
+    return [{ word, key, value, offset: reader.lastOffset }]
+  })
 }
 
 /** "Did you mean 'x'?", or the whole short list when nothing is near. */
@@ -98,7 +196,7 @@ export function nearest(word: string, words: Iterable<string>): string {
   const known = [...words]
   const [best] = known.map((other) => ({ other, far: distance(word, other) })).toSorted((a, b) => a.far - b.far)
   if (!best) return 'Nothing is known here.'
-  if (best.far <= Math.max(2, word.length / 3)) return `Did you mean '${best.other}'?`
+  if (best.far < word.length && best.far <= Math.max(2, word.length / 3)) return `Did you mean '${best.other}'?`
   return known.length <= 12 ? `Use one of: ${known.join(', ')}.` : `The nearest is '${best.other}'.`
 }
 
@@ -130,6 +228,8 @@ export function text(about: string, most: number = limits.textCharacters): Shape
     read(node, reader) {
       const value = written(node)?.trim()
       if (!value) return complain(reader, node, `Write ${about} here.`)
+      if (invisible.test(value))
+        return complain(reader, node, 'An escape (\\…) here stands for what cannot be seen. Delete it.')
       if (value.length > most) return complain(reader, node, `This is longer than ${most} characters. Shorten it.`)
       return value
     },
@@ -147,7 +247,8 @@ function matching(about: string, pattern: RegExp, how: string): Shape<string> {
     schema: () => ({ type: 'string', pattern: pattern.source, description: about }),
     read(node, reader) {
       const value = written(node) ?? ''
-      return pattern.test(value) ? value : complain(reader, node, `'${value.slice(0, 60)}' is not ${about}: ${how}.`)
+      if (value in {}) return complain(reader, node, `'${value}' is a word of the program's own. Choose another.`)
+      return pattern.test(value) ? value : complain(reader, node, `'${shown(value)}' is not ${about}: ${how}.`)
     },
   }
 }
@@ -188,26 +289,36 @@ export function known(about: string, words: (vocabulary: Vocabulary) => Iterable
   return {
     schema: (vocabulary) => ({ enum: [...words(vocabulary)], description: about }),
     read(node, reader) {
-      const value = written(node)
       const choices = [...words(reader.vocabulary)]
-      if (value !== undefined && choices.includes(value)) return value
-      return complain(reader, node, `'${value ?? ''}' is not ${about}. ${nearest(value ?? '', choices)}`)
+      const value = written(node)
+      return value !== undefined && choices.includes(value) ? value : unknown(reader, node, about, choices)
     },
   }
 }
 
-export function optional<T>(shape: Shape<T>): Shape<T | undefined> {
-  return { ...shape, optional: true }
+/** What may be left out, and what counts then. */
+export function optional<T>(shape: Shape<T>): Shape<T | undefined>
+export function optional<T>(shape: Shape<T>, otherwise: NoInfer<T>): Shape<T>
+export function optional<T>(shape: Shape<T>, otherwise?: T): Shape<T | undefined> {
+  return { ...shape, optional: true, otherwise }
+}
+
+/** What a list holds; a single value stands for itself. An empty list says nothing, so it is left out instead. */
+export function itemsOf(node: YamlNode, reader: Reader, least: 0 | 1 = 1): YamlNode[] {
+  if (!isSeq(node)) return [node]
+  if (node.items.length < least) return complain(reader, node, 'This list is empty. Fill it or leave it out.') ?? []
+  if (node.items.length > limits.rulebookEntries)
+    return complain(reader, node, `This list has more than ${limits.rulebookEntries} entries. Shorten it.`) ?? []
+  return node.items as YamlNode[]
 }
 
 /** A list; a single value may be written without the dash. */
-export function list<T>(shape: Shape<T>): Shape<T[]> {
+export function list<T>(shape: Shape<T>, least: 0 | 1 = 1): Shape<T[]> {
   return {
     schema: (vocabulary) => ({
-      anyOf: [{ type: 'array', items: shape.schema(vocabulary), minItems: 1 }, shape.schema(vocabulary)],
+      anyOf: [{ type: 'array', items: shape.schema(vocabulary), minItems: least }, shape.schema(vocabulary)],
     }),
-    read: (node, reader) =>
-      isSeq(node) ? node.items.map((item) => shape.read(item as YamlNode, reader)) : [shape.read(node, reader)],
+    read: (node, reader) => itemsOf(node, reader, least).map((item) => shape.read(item, reader)),
   }
 }
 
@@ -224,14 +335,13 @@ export function entries<T>(
       additionalProperties: value.schema(vocabulary),
     }),
     read(node, reader) {
-      if (!isMap(node)) return complain(reader, node, "Write this as 'name: value' lines.")
       const map = new Map<string, T>()
-      for (const pair of node.items) {
-        reader.lastOffset = (pair.key as Node).range?.[0] ?? reader.lastOffset
-        const name = key.read(pair.key as YamlNode, reader)
-        const read = value.read(pair.value as YamlNode, reader)
+      for (const { key: keyNode, value: valueNode, offset } of pairsOf(node, 'this', reader)) {
+        reader.lastOffset = offset
+        const id = key.read(keyNode, reader)
+        const read = value.read(valueNode, reader)
         // What could not be read is not there for the parts after it.
-        if (name !== undefined && read !== undefined) map.set(name, read)
+        if (id !== undefined && read !== undefined) map.set(id, read)
       }
       settle?.(map, reader)
       return map
@@ -239,14 +349,23 @@ export function entries<T>(
   }
 }
 
-type Fields = Record<string, Shape<unknown>>
-type RecordOf<F extends Fields> = { [K in keyof F]: F[K] extends Shape<infer T> ? T : never }
+/** A value and where it stands, for what can be checked only once everything is read. */
+export function placed<T>(shape: Shape<T>): Shape<{ value: T; node: YamlNode }> {
+  return { schema: shape.schema, read: (node, reader) => ({ value: shape.read(node, reader), node }) }
+}
 
-/** A record with named fields: fields are read in the order declared here, and an unknown one is refused. */
+type Fields = Record<string, Shape<unknown>>
+export type RecordOf<F extends Fields> = { [K in keyof F]: TypeOf<F[K]> }
+
+/**
+ * A record with named fields: fields are read in the order declared here, and an unknown one is refused.
+ *
+ * @param check - what must hold between fields; `at` says where one stands
+ */
 export function record<F extends Fields>(
   about: string,
   fields: F,
-  check?: (value: RecordOf<F>, node: Node, reader: Reader) => void,
+  check?: (value: RecordOf<F>, reader: Reader, at: (field: keyof F & string) => YamlNode) => void,
 ): Shape<RecordOf<F>> {
   const names = Object.keys(fields).map(kebab)
   return {
@@ -260,22 +379,20 @@ export function record<F extends Fields>(
       ),
     }),
     read(node, reader) {
-      if (!isMap(node)) return complain(reader, node, `Write ${about} as 'name: value' lines.`)
       const before = reader.findings.length
-      for (const { key } of node.items)
-        if (!names.includes(written(key as YamlNode) ?? ''))
-          complain(
-            reader,
-            key as YamlNode,
-            `'${written(key as YamlNode) ?? ''}' is not a field of ${about}. ${nearest(written(key as YamlNode) ?? '', names)}`,
-          )
+      const pairs = new Map(pairsOf(node, about, reader).map((pair) => [pair.word, pair]))
+      if (!isMap(node)) return undefined as never
+      for (const { word, key } of pairs.values())
+        if (!names.includes(word)) unknown(reader, key, `a field of ${about}`, names)
       const value: Record<string, unknown> = {}
       for (const [field, shape] of Object.entries(fields)) {
-        reader.lastOffset = node.range?.[0] ?? reader.lastOffset
-        if (node.has(kebab(field))) value[field] = shape.read(node.get(kebab(field), true) as YamlNode, reader)
-        else if (!shape.optional) complain(reader, node, `'${kebab(field)}' is missing from ${about}.`)
+        const pair = pairs.get(kebab(field))
+        reader.lastOffset = pair?.offset ?? node.range![0]
+        value[field] = pair ? shape.read(pair.value, reader) : shape.otherwise
+        if (!pair && !shape.optional) complain(reader, node, `'${kebab(field)}' is missing from ${about}.`)
       }
-      if (reader.findings.length === before) check?.(value as RecordOf<F>, node, reader)
+      if (reader.findings.length === before)
+        check?.(value as RecordOf<F>, reader, (field) => pairs.get(kebab(field))?.key ?? node)
       return value as RecordOf<F>
     },
   }

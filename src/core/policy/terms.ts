@@ -85,49 +85,7 @@ export type Test = { values: string[]; not: boolean } | { above: Bound | undefin
 /** Any of the groups holds; a group holds when all its tests do. `[[]]` always holds. */
 export type Condition = { fact: string; test: Test }[][]
 
-export interface Clause {
-  id: string
-  /** Our own words for it, never a quotation. */
-  says: string
-}
-
-export interface Rule {
-  id: string
-  title: string
-  /** `not-sure` marks the one rule that answers for facts nobody knows. */
-  when: Condition | 'not-sure'
-  methods: string[]
-  then: 'allow' | 'refuse' | 'refer' | 'require'
-  referTo: string | undefined
-  require: string[]
-  /** What happens when a required obligation is known not to be met; else it stays outstanding. */
-  unmet: 'refuse' | 'refer' | undefined
-  limits: string[]
-  /** Place in the order of preference, smaller first. */
-  prefer: number | undefined
-  strength: 'hard' | 'overridable' | 'soft'
-  liftedBy: { role: string; when: Condition }[]
-  ask: string | undefined
-  /** The nearest allowed thing, in words. */
-  instead: string | undefined
-  clauses: Clause[]
-}
-
-export interface Rulebook {
-  id: string
-  title: string
-  version: string
-  guidanceDate: string
-  reviewDate: string
-  /** The fact that holds this organisation's classification. Schemes are never translated into one another. */
-  scheme: string
-  /** Whom to ask when a rule names nobody. */
-  ask: string
-  /** Where the rulebook speaks at all; elsewhere it is out of scope, which is neutral. */
-  scope: Condition
-  parameters: Map<string, Quantity | string>
-  rules: Rule[]
-}
+export type { Clause, Rule, Rulebook } from '#core/policy/rulebook'
 
 /** A value in a case. A quantity may be known only as a band, both ends included. Absent means unknown. */
 export type FactValue = string | boolean | number | { atLeast?: number; atMost?: number }

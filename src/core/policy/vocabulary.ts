@@ -1,5 +1,6 @@
-import { condition } from '#core/policy/condition'
+import { limits } from '#core/kit/limits'
 import { ok, type Outcome } from '#core/kit/outcome'
+import { condition, valuesOf } from '#core/policy/condition'
 import {
   amount,
   complain,
@@ -9,38 +10,53 @@ import {
   name,
   oneOf,
   optional,
+  placed,
   readYaml,
   record,
   text,
+  unknown,
+  type Reader,
+  type RecordOf,
   type Shape,
+  type YamlNode,
 } from '#core/policy/shape'
-import type { Fact, Implication, Limit, Method, Obligation, Option, Vocabulary } from '#core/policy/terms'
+import type { Condition, Fact, Implication, Limit, Obligation, Option, Vocabulary } from '#core/policy/terms'
 
 export type { Vocabulary }
-
-/** A vocabulary with no words: what a vocabulary file is read against. */
-export const noWords = (): Vocabulary => ({
-  units: new Map(),
-  roles: new Map(),
-  methods: new Map(),
-  facts: new Map(),
-  obligations: new Map(),
-  limits: new Map(),
-  implications: [],
-})
 
 export const role = known('a role', ({ roles }) => roles.keys())
 const unit = known('a unit', ({ units }) => units.keys())
 
-const unitOf = record('a unit', {
-  amount: optional(amount('how many of the base unit')),
-  of: optional(name('a base unit')),
-})
+const unitFields = { amount: optional(amount('how many of the other unit')), of: optional(name('another unit')) }
+
+/** Brings each unit to its base unit: GB is 1000 MB, which is 1,000,000 bytes. */
+function settleUnits(given: Map<string, { value: RecordOf<typeof unitFields>; node: YamlNode }>, reader: Reader): void {
+  const { units } = reader.vocabulary
+  for (const [id, { node }] of given) {
+    const path = [id]
+    let total = 1
+    for (let next = given.get(id)?.value; next?.of !== undefined; next = given.get(next.of)?.value) {
+      total *= next.amount ?? 1
+      const isCircle = path.includes(next.of)
+      path.push(next.of)
+      if (isCircle) complain(reader, node, `A unit cannot come back to itself: ${path.join(' → ')}.`)
+      else if (!given.has(next.of) && !units.has(next.of))
+        unknown(reader, node, 'a unit', [...given.keys(), ...units.keys()], next.of)
+      if (isCircle) break
+    }
+    const base = units.get(path.at(-1)!) ?? { amount: 1, unit: path.at(-1)! }
+    total *= base.amount
+    if (total === 0 || !Number.isSafeInteger(total)) complain(reader, node, 'This amount cannot be counted with.')
+    units.set(id, { amount: total, unit: base.unit })
+  }
+}
 
 const option: Shape<Option> = record('an option', {
   label: text('the words on screen', 120),
   hint: optional(text('a hint or examples')),
 })
+
+const method = record('a method', { name: text('the name on screen', 120), tags: list(name('a tag')) })
 
 const fact: Shape<Fact> = record(
   'a fact',
@@ -55,16 +71,13 @@ const fact: Shape<Fact> = record(
     why: text('why it is asked'),
     notSure: optional(role),
   },
-  (value, node, reader) => {
+  (value, reader, at) => {
     if ((value.type === 'quantity') !== (value.unit !== undefined))
-      complain(reader, node, "A quantity, and nothing else, has a 'unit'.")
+      complain(reader, at('unit'), "A quantity, and nothing else, has a 'unit'.")
     if ((value.type === 'choice' || value.type === 'method') !== (value.options !== undefined))
-      complain(reader, node, "A choice or a method, and nothing else, has 'options'.")
-    // One bit for each value: a case is a handful of 32-bit masks.
-    if ((value.options?.size ?? 0) + (value.type === 'method' ? reader.vocabulary.methods.size : 0) > 30)
-      complain(reader, node, 'A fact has at most 30 values.')
+      complain(reader, at('options'), "A choice or a method, and nothing else, has 'options'.")
   },
-) as Shape<Fact>
+)
 
 const limit: Shape<Limit> = record(
   'a limit',
@@ -74,59 +87,126 @@ const limit: Shape<Limit> = record(
     choices: optional(list(name('a choice'))),
     stricter: oneOf('a direction', 'smaller', 'larger'),
   },
-  (value, node, reader) => {
+  (value, reader, at) => {
     if ((value.unit === undefined) === (value.choices === undefined))
-      complain(reader, node, "A limit has either a 'unit' or 'choices'.")
+      complain(reader, at('choices'), "A limit has either a 'unit' or 'choices'.")
   },
-) as Shape<Limit>
+)
 
 const obligation: Shape<Obligation> = record('an obligation', {
   phase: oneOf('a phase', 'before', 'at', 'after', 'end'),
   says: text('an instruction to the person'),
   metWhen: optional(condition),
   record: text('which record meets it'),
-}) as Shape<Obligation>
-
-const implication: Shape<Implication> = record(
-  'an implication',
-  { when: condition, then: condition, because: text('why this follows') },
-  (value, node, reader) => {
-    const quantities = [...value.when, ...value.then].flat().some(({ test }) => 'above' in test)
-    if (value.when.length !== 1 || value.when[0]!.length !== 1 || value.then.length !== 1 || quantities)
-      complain(
-        reader,
-        node,
-        "An implication goes from one fact under 'when' to facts under 'then', none of them a quantity.",
-      )
-  },
-)
-
-/** Each part settles into the reader's vocabulary at once, because the parts after it use its words. */
-const shape = record('a vocabulary', {
-  format: oneOf('a format', 'safehand-vocabulary/1'),
-  units: entries(name('a unit'), unitOf, (map, reader) => {
-    for (const [id, value] of map)
-      reader.vocabulary.units.set(id, { amount: value?.amount ?? 1, unit: value?.of ?? id })
-  }),
-  roles: entries(
-    name('a role'),
-    record('a role', { name: text('a name', 120) }),
-    (map, reader) => void (reader.vocabulary.roles = map),
-  ),
-  methods: entries(
-    name('a method'),
-    record('a method', { name: text('the name on screen', 120), tags: list(name('a tag')) }) as Shape<Method>,
-    (map, reader) => void (reader.vocabulary.methods = map),
-  ),
-  facts: entries(name('a fact'), fact, (map, reader) => void (reader.vocabulary.facts = map)),
-  obligations: entries(name('an obligation'), obligation, (map, reader) => void (reader.vocabulary.obligations = map)),
-  limits: entries(name('a limit'), limit, (map, reader) => void (reader.vocabulary.limits = map)),
-  implications: list(implication),
 })
 
-/** Reads a vocabulary file: the words every rulebook and every case is written in. */
-export function loadVocabulary(file: string, text: string): Outcome<Vocabulary> {
-  const vocabulary = noWords()
-  const read = readYaml(file, text, shape, vocabulary)
-  return read.ok ? ok({ ...vocabulary, implications: read.value.implications }) : read
+const implication = placed<Implication>(
+  record(
+    'an implication',
+    { when: condition, then: condition, because: text('why this follows') },
+    (value, reader, at) => {
+      const quantities = [...value.when, ...value.then].flat().some(({ test }) => !('values' in test))
+      if (value.when.length !== 1 || value.when[0]!.length !== 1 || value.then.length !== 1 || quantities)
+        complain(
+          reader,
+          at('when'),
+          "An implication goes from one fact under 'when' to facts under 'then', none of them a quantity.",
+        )
+    },
+  ),
+)
+
+/** Complains of an answer from which, step by step, its own opposite follows: nobody could ever give it. */
+function checkCircles(implications: { value: Implication; node: YamlNode }[], reader: Reader): void {
+  const { vocabulary } = reader
+  const from = Map.groupBy(implications, ({ value }) => value.when[0]![0]!.fact)
+  const valuesAt = (fact: string) => valuesOf(vocabulary.facts.get(fact)!, vocabulary)
+  const leftBy = ({ fact, test }: Condition[number][number], values = valuesAt(fact)) =>
+    values.filter((value) => 'values' in test && test.values.includes(value) !== test.not)
+  for (const start of from.keys())
+    for (const answer of valuesAt(start)) {
+      const known = new Map([[start, { values: [answer], path: `${start}: ${answer}` }]])
+      const told = [start]
+      // Grows while it is read: what has become known may tell more.
+      for (const fact of told)
+        for (const { value, node } of from.get(fact) ?? []) {
+          const { values, path } = known.get(fact)!
+          if (leftBy(value.when[0]![0]!, values).length < values.length) continue
+          for (const to of value.then[0]!) {
+            const before = known.get(to.fact)?.values ?? valuesAt(to.fact)
+            const left = leftBy(to, before)
+            const longer = `${path} → ${to.fact}: ${leftBy(to).join(' or ')}`
+            if (left.length === 0) return complain(reader, node, `'${start}: ${answer}' contradicts itself: ${longer}.`)
+            if (left.length === before.length) continue
+            known.set(to.fact, { values: left, path: longer })
+            told.push(to.fact)
+          }
+        }
+    }
+}
+
+type Part = 'roles' | 'methods' | 'facts' | 'obligations' | 'limits'
+
+/** A part of a vocabulary: its words are known at once to the parts after it. A word that is known is not given again. */
+function part<T>(about: string, into: Part, value: Shape<T>): Shape<Map<string, T>> {
+  const id = name(about)
+  const fresh: Shape<string> = {
+    ...id,
+    read(node, reader) {
+      const word = id.read(node, reader)
+      if (!reader.vocabulary[into].has(word)) return word
+      return complain(reader, node, `'${word}' is in the shared vocabulary. Choose another name.`)
+    },
+  }
+  return entries(fresh, value, (map, { vocabulary }) => {
+    for (const [word, read] of map) (vocabulary[into] as Map<string, T>).set(word, read)
+  })
+}
+
+/** @param may - whether a part may be left out */
+const shapeOf = (format: string, may: <T>(shape: Shape<T>) => Shape<T | undefined>) =>
+  record(
+    'a vocabulary',
+    {
+      format: oneOf('a format', format),
+      units: may(entries(name('a unit'), placed(record('a unit', unitFields)), settleUnits)),
+      roles: may(part('a role', 'roles', record('a role', { name: text('a name', 120) }))),
+      methods: may(part('a method', 'methods', method)),
+      facts: may(part('a fact', 'facts', fact)),
+      obligations: may(part('an obligation', 'obligations', obligation)),
+      limits: may(part('a limit', 'limits', limit)),
+      implications: may(list(implication)),
+    },
+    ({ implications = [] }, reader, at) => {
+      const { vocabulary } = reader
+      for (const [id, each] of vocabulary.facts)
+        if (valuesOf(each, vocabulary).length > limits.factValues)
+          // One bit for each value: a case is a handful of 32-bit masks.
+          complain(reader, at('facts'), `'${id}' has more than ${limits.factValues} values.`)
+      const shared = vocabulary.implications.map((value) => ({ value, node: null }))
+      checkCircles([...shared, ...implications], reader)
+    },
+  )
+const whole = shapeOf('safehand-vocabulary/1', (shape) => shape)
+const added = shapeOf('safehand-more-words/1', optional)
+
+/**
+ * Reads a vocabulary file: the words every rulebook and every case is written in.
+ *
+ * @param shared - words that are there already: then the file adds to them and changes none
+ */
+export function loadVocabulary(file: string, text: string, shared?: Vocabulary): Outcome<Vocabulary> {
+  const vocabulary: Vocabulary = {
+    units: new Map(shared?.units),
+    roles: new Map(shared?.roles),
+    methods: new Map(shared?.methods),
+    facts: new Map(shared?.facts),
+    obligations: new Map(shared?.obligations),
+    limits: new Map(shared?.limits),
+    implications: [...(shared?.implications ?? [])],
+  }
+  const read = readYaml(file, text, shared ? added : whole, { vocabulary })
+  if (!read.ok) return read
+  vocabulary.implications.push(...(read.value.implications ?? []).map(({ value }) => value))
+  return ok(vocabulary)
 }
