@@ -58,11 +58,21 @@ export interface Page {
   headers: Record<string, unknown>
 }
 
+/** How many of the addresses of one page that differ only in what they choose to show are looked at. */
+const choicesOfPage = 5
+
 /** Every page that somebody comes to by following links from these. */
 export async function pagesFrom(as: Browser, starts: readonly string[]): Promise<Page[]> {
   const waiting = [...starts]
   const seen = new Set(waiting)
   const pages: Page[] = []
+  const choices = new Map<string, number>()
+  const isEnough = (path: string) => {
+    const [at, query] = path.split('?')
+    const count = query === undefined ? 0 : (choices.get(at!) ?? 0) + 1
+    if (count > 0) choices.set(at!, count)
+    return count > choicesOfPage
+  }
   for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
     const { body: html, headers, statusCode } = await as.call('GET', path, undefined, page)
     if (statusCode === 303) waiting.push(String(headers.location))
@@ -70,7 +80,7 @@ export async function pagesFrom(as: Browser, starts: readonly string[]): Promise
     pages.push({ path, html, headers })
     for (const [, href] of html.matchAll(/<a [^>]*href="(\/[^"#]*)/g)) {
       const next = href!.replaceAll('&amp;', '&')
-      if (!seen.has(next)) waiting.push(next)
+      if (!seen.has(next) && !isEnough(next)) waiting.push(next)
       seen.add(next)
     }
   }

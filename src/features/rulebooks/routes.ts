@@ -1,0 +1,72 @@
+import { fail, ok } from '#core/kit/outcome'
+import { screen, type Role, type Route, type Visit } from '#edge/web/route'
+import { documentOf, headOf } from '#features/rulebooks/document'
+import { matrixOf } from '#features/rulebooks/matrix'
+import { tryOut } from '#features/rulebooks/trying'
+
+/** Who may try out and examine the rulebooks; any member of staff may read them. */
+export const examiners = [
+  'information-governance',
+  'auditor',
+  'data-protection-officer',
+  'administrator',
+] as const satisfies Role[]
+
+const mayExamine = ({ actor }: Visit) => examiners.some((role) => actor.roles.includes(role))
+
+const list = screen({
+  path: '/rulebooks',
+  who: 'signed-in',
+  summary: 'The rulebooks in force: version, dates, review',
+  view: 'rulebooks/views/list',
+  load: async (visit) =>
+    ok({
+      title: 'Rulebooks',
+      rulebooks: visit.house.policy.rulebooks.map((rulebook) => headOf(visit.house, rulebook, visit.now)),
+      mayExamine: mayExamine(visit),
+      backUrl: '/',
+      columns: 'govuk-grid-column-full',
+    }),
+})
+
+const show = screen({
+  path: '/rulebooks/:rulebook',
+  who: 'signed-in',
+  summary: 'One rulebook in words: its rules, parameters and clauses',
+  view: 'rulebooks/views/document',
+  load: async (visit) => {
+    const { house } = visit
+    const rulebook = house.policy.rulebooks.find(({ id }) => id === visit.params.rulebook)
+    if (!rulebook) return fail('not-found')
+    return ok({
+      ...headOf(house, rulebook, visit.now),
+      ...documentOf(house, rulebook, mayExamine(visit)),
+      backUrl: '/rulebooks',
+    })
+  },
+})
+
+const matrix = screen({
+  path: '/rulebooks/matrix',
+  who: examiners,
+  summary: 'The outcome for every pair of answers to two questions',
+  view: 'rulebooks/views/matrix',
+  load: async ({ house, query }) => {
+    const model = await matrixOf(house.policy, query, {})
+    if (!model.ok) return model
+    return ok({ title: 'Matrix', ...model.value, backUrl: '/rulebooks', columns: 'govuk-grid-column-full' })
+  },
+})
+
+const whatIf = screen({
+  path: '/rulebooks/what-if',
+  who: examiners,
+  summary: 'What the rulebooks say of a case made up of facts, for every method, and what is asked next',
+  view: 'rulebooks/views/what-if',
+  load: async ({ house, query }) => {
+    const model = tryOut(house.policy, query)
+    return model.ok ? ok({ title: 'What if', ...model.value, backUrl: '/rulebooks' }) : model
+  },
+})
+
+export const routes: Route[] = [list, matrix, whatIf, show]
