@@ -36,6 +36,7 @@ export const limits = {
   connections: 4_000,
   connectionsPerAddress: 1_000,
   requestsPerConnection: 1_000,
+  unavailableRetrySeconds: 5,
   headerBytes: 16 * 1024,
 
   // Sign-in
@@ -124,6 +125,8 @@ export const limits = {
   databaseIdleInTransactionMs: 60_000,
   databaseStartWaitMs: 120_000,
   databaseLaunchPatienceMs: 10_000,
+  databaseRecoveryWaitMs: 60_000,
+  databaseRecoveryPollMs: 50,
   databaseStopWaitMs: 30_000,
   transactionTries: 5,
 
