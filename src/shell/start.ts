@@ -6,7 +6,6 @@ import type { FastifyInstance } from 'fastify'
 import { demonstrationMarker } from '#config'
 import { fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
-import { loadRulebook } from '#core/policy/rulebook'
 import { nearest } from '#core/policy/shape'
 import { loadVocabulary } from '#core/policy/vocabulary'
 import { checkRestored } from '#edge/backup/unfinished'
@@ -49,28 +48,29 @@ const offered = [
   'partner_space',
 ]
 
-/** The vocabulary and the organisation's rulebooks as the release has them, stacked. What is published comes on top. */
+/**
+ * The vocabulary and the organisation's rulebooks as the release has them, stacked. What is published comes on top.
+ *
+ * @param ids - which rulebooks, in this order
+ * @returns `setting-wrong`, naming the nearest, for one that does not ship; else what reading them finds wrong
+ */
 export async function loadPolicy(
-  folder = join(root, 'rulebooks'),
-  names = ['council.yaml'],
+  ids: readonly string[] = ['council'],
 ): Promise<Outcome<PolicyInForce & { release: Release }>> {
+  const folder = join(root, 'rulebooks')
   const read = (name: string) => readFile(join(folder, name), 'utf8')
+  const shipped = (await readdir(folder)).flatMap((name) =>
+    name.endsWith('.yaml') && name !== 'vocabulary.yaml' ? basename(name, '.yaml') : [],
+  )
+  const unknown = ids.find((id) => !shipped.includes(id))
+  if (unknown !== undefined)
+    return fail('setting-wrong', {
+      detail: `SAFEHAND_RULEBOOKS: there is no rulebook ‘${unknown}’. ${nearest(unknown, shipped)}`,
+    })
   const vocabularyText = await read('vocabulary.yaml')
   const vocabulary = loadVocabulary('vocabulary.yaml', vocabularyText)
   if (!vocabulary.ok) return vocabulary
-  const shipped = (await readdir(folder)).filter((name) => name.endsWith('.yaml') && name !== 'vocabulary.yaml')
-  const unknown = names.find((name) => !shipped.includes(name))
-  if (unknown !== undefined) {
-    const [id, ids] = [basename(unknown, '.yaml'), shipped.map((name) => basename(name, '.yaml'))]
-    return fail('setting-wrong', { detail: `SAFEHAND_RULEBOOKS: there is no rulebook ‘${id}’. ${nearest(id, ids)}` })
-  }
-  const books: Release['books'] = []
-  for (const name of names) {
-    const text = await read(name)
-    const rulebook = loadRulebook(name, text, vocabulary.value)
-    if (!rulebook.ok) return rulebook
-    books.push({ id: rulebook.value.id, text })
-  }
+  const books = await Promise.all(ids.map(async (id) => ({ id, text: await read(`${id}.yaml`) })))
   const files = (await readdir(join(folder, 'cases'), { recursive: true })).filter((name) => name.endsWith('.yaml'))
   const cases = files.toSorted().map(async (file) => ({ file, text: await read(join('cases', file)) }))
   const release: Release = {
@@ -171,10 +171,7 @@ export async function startSafehand(config: Config, now: () => Date = () => new 
   const restored = await checkRestored(config.dataFolder)
   const marked = restored.ok ? await checkMarker(config) : restored
   if (!marked.ok) return marked
-  const loaded = await loadPolicy(
-    undefined,
-    config.rulebooks.map((id) => `${id}.yaml`),
-  )
+  const loaded = await loadPolicy(config.rulebooks)
   if (!loaded.ok) return loaded
   const opened = await openStores(config)
   if (!opened.ok) return opened

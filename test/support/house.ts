@@ -158,7 +158,7 @@ export async function aHouse(
     keeper,
     keyring: openKeyring(join(config.keysFolder, 'keyring'), config.postQuantum),
     ratesKey: await ratesKeyOf(register.signer),
-    ...orThrow(await loadPolicy()),
+    ...orThrow(await loadPolicy(config.rulebooks)),
     now,
   }
   await seedDemonstration(house)

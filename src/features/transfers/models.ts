@@ -2,6 +2,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
 import type { Decision, MethodDecision } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
+import { suggestionFor } from '#core/policy/legacy-markings'
 import type { Fact } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import type { Visit } from '#edge/web/route'
@@ -68,6 +69,20 @@ function optionsOf(house: House, id: string, fact: Fact): { value: string; label
   return [...(fact.options ?? [])].map(([value, option]) => ({ value, label: option.label, hint: option.hint }))
 }
 
+/** For a classification: what an old marking, if she asked about one, may be today. She answers the question herself. */
+function oldMarking({ house, query }: Visit, asked: string[]) {
+  const facts = ['government-class', 'sensitivity'].filter((id) => asked.includes(id))
+  if (facts.length === 0) return undefined
+  const written = query.marking ?? ''
+  const found = suggestionFor(written)
+  const suggested = { 'government-class': found?.governmentClass, sensitivity: found?.sensitivity }
+  const words = facts.flatMap((id) => {
+    const value = suggested[id as keyof typeof suggested]
+    return value ? (house.policy.vocabulary.facts.get(id)!.options!.get(value)?.label ?? []) : []
+  })
+  return { written, found, words: words.join(', ') }
+}
+
 /** A page of questions, each with its options, why it is asked, and the answer it has. */
 export async function askModel(visit: Visit, transfer: TransferRow, page: string): Modelled {
   const { policy } = visit.house
@@ -91,6 +106,7 @@ export async function askModel(visit: Visit, transfer: TransferRow, page: string
     questions,
     by: Object.fromEntries(questions.map((each) => [each.id, each])),
     isAlone: title === undefined,
+    old: oldMarking(visit, asked),
     notSure,
     backUrl: `/transfers/${transfer.id}/who`,
   })
