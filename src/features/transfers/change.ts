@@ -58,6 +58,7 @@ export function change(
     const done = await work(tx, transfer)
     if (!done.ok) return done
     const fresh = (await transferById(tx, transfer.id))!
+    if (fresh.state === 'withdrawn') return ok({ next: `/transfers/${fresh.id}/stopped` })
     if (isSent(fresh)) return ok({ next: await nextConfirmation(tx, fresh) })
     const next = await nextPath({ ...house, db: tx }, fresh)
     if (!next.ok || !next.value.endsWith('/decision')) return next.ok ? ok({ next: next.value }) : next

@@ -32,6 +32,26 @@ const known = (facts: Record<string, FactValue | undefined | null>): Facts =>
     Object.entries(facts).filter((entry): entry is [string, FactValue] => entry[1] !== undefined && entry[1] !== null),
   )
 
+/** What records say of another organisation: what it asks for, and what was agreed with it for what she has told. */
+export async function partnerFacts(db: Db | Tx, house: House, organisationId: string, told: Facts): Promise<Facts> {
+  const organisation = await organisationFacts(db, organisationId)
+  if (!organisation || organisation.isOwn) return {}
+  const own = await ownOrganisation(db)
+  const { purpose, 'council-class': councilClass } = told
+  const asked = { organisationIds: [organisation.id], day: dayOf(house.now()) }
+  const agreement =
+    typeof purpose !== 'string' ? undefined : (await agreementInForce(db, { ...asked, purpose })) ? 'in-force' : 'none'
+  return known({
+    audience: 'organisation',
+    sector: organisation.sector,
+    'council-school': own && [own.sector, organisation.sector].toSorted().join() === 'council,school',
+    'required-method':
+      typeof councilClass === 'string' ? (organisation.requiredMethods[councilClass] ?? 'none-on-file') : undefined,
+    agreement,
+    tls: organisation.tls,
+  })
+}
+
 /** What records say about one recipient: where they are, what their organisation asks for, what has been confirmed. */
 async function recipientFacts(
   db: Db | Tx,
@@ -44,23 +64,14 @@ async function recipientFacts(
   const organisation = recipient.organisationId ? await organisationFacts(db, recipient.organisationId) : undefined
   const person = recipient.personId ? await personDetails(db, recipient.personId) : undefined
   const isInside = organisation?.isOwn ?? false
-  const purpose = transfer.facts.purpose
-  const councilClass = transfer.facts['council-class']
-  const day = dayOf(house.now())
-  const agreement =
-    organisation && !isInside && typeof purpose === 'string'
-      ? (await agreementInForce(db, { organisationIds: [organisation.id], purpose, day }))
-        ? 'in-force'
-        : 'none'
-      : undefined
+  const isPartner = organisation && !isInside
   const checked = recipient.mailboxId
     ? (await liveMailboxCheck(db, recipient.mailboxId, house.now()))
       ? true
       : undefined
     : undefined
   return known({
-    audience: isInside ? 'inside' : organisation ? 'organisation' : 'individual',
-    sector: isInside ? undefined : organisation?.sector,
+    audience: isInside ? 'inside' : 'individual',
     mailbox: recipient.kind === 'team' ? 'team' : 'person',
     address:
       own && isInternalAddress(own, recipient.email)
@@ -70,19 +81,25 @@ async function recipientFacts(
           : organisation && isEndedAddress(recipient.email)
             ? 'ended'
             : 'ordinary',
-    'council-school':
-      organisation && !isInside && own
-        ? [own.sector, organisation.sector].toSorted().join() === 'council,school'
-        : undefined,
-    'required-method':
-      organisation && !isInside && typeof councilClass === 'string'
-        ? (organisation.requiredMethods[councilClass] ?? 'none-on-file')
-        : undefined,
-    agreement,
     tls: organisation?.tls,
-    'partner-login': organisation && !isInside ? (person?.partnerLogin ?? false) : undefined,
+    ...(isPartner ? await partnerFacts(db, house, organisation.id, transfer.facts as Facts) : {}),
+    'partner-login': isPartner ? (person?.partnerLogin ?? false) : undefined,
     'recipient-authorised': authorised,
     'members-checked': checked,
+  })
+}
+
+/** What records say of a sender. */
+export async function senderFacts(db: Db | Tx, house: House, senderId: string): Promise<Facts> {
+  const sender = await personDetails(db, senderId)
+  const day = dayOf(house.now())
+  const asked = { method: 'managed_transfer', personId: senderId, roles: sender?.roles ?? [], day }
+  const grant = await grantInForce(db, asked)
+  const own = await ownOrganisation(db)
+  return known({
+    'parcel-grant': grant !== undefined,
+    'cjsm-account': sender?.cjsmAccount ?? false,
+    'sender-address': sender && (isInternalAddress(own, sender.email) ? 'work' : 'personal'),
   })
 }
 
@@ -101,22 +118,11 @@ export async function factsOf(
   recipientId?: string,
 ): Promise<Facts[]> {
   const transfer = await withAdvice(db, asked)
-  const sender = await personDetails(db, transfer.senderId)
-  const day = dayOf(house.now())
-  const grant = await grantInForce(db, {
-    method: 'managed_transfer',
-    personId: transfer.senderId,
-    roles: sender?.roles ?? [],
-    day,
-  })
-  const own = await ownOrganisation(db)
   const certified = await certificationOf(db, transfer.id)
   const exceptions = Object.fromEntries((await exceptionsOf(db, transfer.id)).map(({ fact }) => [fact, true]))
   const shared = known({
     ...(transfer.facts as Facts),
-    'parcel-grant': grant !== undefined,
-    'cjsm-account': sender?.cjsmAccount ?? false,
-    'sender-address': sender && (isInternalAddress(own, sender.email) ? 'work' : 'personal'),
+    ...(await senderFacts(db, house, transfer.senderId)),
     'emergency-certified': certified ? true : undefined,
     ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
   })

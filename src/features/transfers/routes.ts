@@ -11,8 +11,10 @@ import { at, change, page, toNext, unchosen } from '#features/transfers/change'
 import { keepDecision } from '#features/transfers/decision'
 import { agreementModel, askModel, decisionModel, recordModel, transferModel } from '#features/transfers/models'
 import { askable, factsOfPage, readAnswers } from '#features/transfers/questions'
-import { insertTransfer, lockTransfer, updateTransfer } from '#features/transfers/queries'
+import { lockTransfer, updateTransfer } from '#features/transfers/queries'
 import { recipientRoutes } from '#features/transfers/recipient-routes'
+import { startTransfer } from '#features/transfers/starting'
+import { stopAtOnce, stoppedBy, stoppedModel } from '#features/transfers/stopping'
 import { readableTransfer, transferOf } from '#features/transfers/transfer'
 
 const start = action({
@@ -20,17 +22,7 @@ const start = action({
   who: 'signed-in',
   summary: 'Start sharing something',
   fields: fields({}),
-  run: ({ house, actor, now }) =>
-    inTransaction(house.db, async (tx) => {
-      const made = await insertTransfer(tx, { senderId: actor.id, now })
-      await recordEvent(
-        tx,
-        'transfer-started',
-        { transfer: made.id, reference: made.reference, by: actor.id },
-        { transferId: made.id, at: now },
-      )
-      return ok(made)
-    }),
+  run: (visit) => inTransaction(visit.house.db, async (tx) => ok(await startTransfer(tx, visit))),
   then: (made) => `/transfers/${made.id}/who`,
 })
 
@@ -62,7 +54,9 @@ function askRoutes(policy: Policy): Route[] {
       const { policy } = visit.house
       const read = readAnswers(policy, visit.params.page!, given)
       if (!read.ok) return Promise.resolve(read)
+      const stopped = stoppedBy(policy, read.value.facts)
       return change(visit, async (tx, transfer) => {
+        if (stopped) return stopAtOnce(tx, transfer, stopped, visit.now)
         const asked = factsOfPage(policy, visit.params.page!)
         const kept = Object.fromEntries(Object.entries(transfer.facts).filter(([fact]) => !asked.includes(fact)))
         const facts = { ...kept, ...read.value.facts }
@@ -261,6 +255,8 @@ export const transferPage = screen({
   },
 })
 
+const stoppedPage = page('/stopped', 'What stopped this at once', 'stopped', stoppedModel)
+
 const agreementPage = page('/agreement', 'The agreement that covers this', 'agreement', agreementModel)
 
 export const routes = (policy: Policy): Route[] => [
@@ -276,6 +272,7 @@ export const routes = (policy: Policy): Route[] => [
   advice,
   chooseMethod,
   stop,
+  stoppedPage,
   recordPage,
   agreementPage,
 ]
