@@ -1,4 +1,5 @@
 /** A Safehand in a process of its own, on a folder of its own, with its own Postgres that forces every write to disk. */
+import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -176,6 +177,8 @@ export class Server {
       return { name, value }
     })
     const known = Object.fromEntries(response.headers)
+    // Whoever cannot be answered just now is told when to ask again.
+    if (body.includes('/problems/unavailable')) assert.ok(Number(known['retry-after']) > 0)
     return {
       statusCode: response.status,
       body,
@@ -195,7 +198,8 @@ function killed(pid: number): void {
   }
 }
 
-async function isAlive(pid: number): Promise<boolean> {
+/** Whether a process runs: a zombie does not. */
+export async function isAlive(pid: number): Promise<boolean> {
   const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
   return status !== null && !/\) [ZX] /.test(status)
 }

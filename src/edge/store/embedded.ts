@@ -9,7 +9,7 @@ import { Client } from 'pg'
 import { limits } from '#core/kit/limits'
 import { ok, ProblemError, type Outcome } from '#core/kit/outcome'
 import { prepareBinaries, type Binaries } from '#edge/store/postgres-binaries'
-import { findPostmaster, removeStale, runName } from '#edge/store/postmaster'
+import { findPostmaster, isAlive, isBroughtBack, removeStale, runName } from '#edge/store/postmaster'
 import { letRolesConnect, makeRoles } from '#edge/store/roles'
 import { canReach, chooseAccount, type Account } from '#edge/store/system-account'
 
@@ -65,6 +65,7 @@ export async function startEmbedded(options: {
   const binaries = await prepareBinaries(account, folder)
   const place: Place = { folder, dataFolder, socketFolder: '', account, binaries, settings: options.settings ?? {} }
   try {
+    await letItComeBack(place)
     await clearTheWay(place)
     await initialise(place)
     place.socketFolder = await makeSocketFolder(place)
@@ -73,6 +74,16 @@ export async function startEmbedded(options: {
     await removeTemporary(place.socketFolder)
     if (error instanceof ProblemError) return { ok: false, problem: error.problem }
     throw error
+  }
+}
+
+/** Waits while the server of another Safehand was killed and that one is bringing it back: it is not ours to take. */
+async function letItComeBack({ dataFolder }: Place): Promise<void> {
+  const until = Date.now() + limits.databaseLaunchPatienceMs
+  while (Date.now() < until && (await isBroughtBack(dataFolder))) {
+    const { state } = await findPostmaster(dataFolder)
+    if (state === 'supervised' || state === 'orphaned') return
+    await delay(limits.databaseRecoveryPollMs)
   }
 }
 
@@ -135,14 +146,6 @@ async function initialise(place: Place): Promise<void> {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     await rm(unfinished, { recursive: true })
   })
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { checkDatabaseRestored } from '#edge/backup/unfinished'
 import { openDatabase, type Store } from '#edge/store/database'
 import { checkMigrated, migrate } from '#edge/store/migrate'
+import { untilRecovered } from '#edge/store/recovery'
 import { checkLogin, type DatabaseRole } from '#edge/store/roles'
 
 /** Opens the database of an installation as somebody. */
@@ -33,8 +34,10 @@ export async function openReady(open: OpenAs, mayMigrate: boolean): Promise<Outc
   return checked
 }
 
-async function bringForward({ db, close }: Store): Promise<Outcome<string[]>> {
+async function bringForward(store: Store): Promise<Outcome<string[]>> {
+  const { db, close } = store
   try {
+    await untilRecovered(store, false)
     const whole = await checkDatabaseRestored(db)
     return whole.ok ? await migrate(db) : whole
   } finally {
@@ -43,6 +46,7 @@ async function bringForward({ db, close }: Store): Promise<Outcome<string[]>> {
 }
 
 async function check(store: Store): Promise<Outcome<undefined>> {
+  await untilRecovered(store, false)
   const login = await checkLogin(store)
   if (!login.ok) return login
   const whole = await checkDatabaseRestored(store.db)

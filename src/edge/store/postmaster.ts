@@ -42,6 +42,28 @@ export async function findPostmaster(dataFolder: string): Promise<Postmaster> {
   return { state: orphaned ? 'orphaned' : 'supervised', pid, text, socketFolder }
 }
 
+/**
+ * Whether the Safehand process that last started a server here still lives: it brings back a server that was killed.
+ * Postgres notes the command it was started with and keeps the note.
+ */
+export async function isBroughtBack(dataFolder: string): Promise<boolean> {
+  const started = await readFile(join(dataFolder, 'postmaster.opts'), 'utf8').catch(() => '')
+  const pid = Number(/cluster_name=safehand-(\d+)/.exec(started)?.[1])
+  if (!pid || pid === process.pid) return false
+  if (process.platform !== 'linux') return isAlive(pid)
+  // Nothing for a zombie. Another program may have been given the number.
+  return /node|safehand/.test(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
+}
+
+/** Whether there is a process of this number, whoever's. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** The parent and command line of a process, or null when it is not a living server of this data folder. */
 async function look(pid: number, dataFolder: string): Promise<{ parentPid: number; command: string } | null> {
   if (process.platform !== 'linux') {

@@ -8,6 +8,7 @@ import { openDatabase, type Store } from '#edge/store/database'
 import { startEmbedded } from '#edge/store/embedded'
 import { openExternal } from '#edge/store/installation'
 import { findPostmaster } from '#edge/store/postmaster'
+import { untilRecovered } from '#edge/store/recovery'
 import type { DatabaseRole } from '#edge/store/roles'
 import type { Call } from '#shell/cli/command'
 
@@ -52,27 +53,43 @@ export async function withInstalled<T>(
 
 /**
  * The database of an installation as somebody, for a command: the external one, the embedded one of a running server, or
- * the embedded one started for as long as the command takes.
+ * the embedded one started for as long as the command takes. One that recovers from a crash is waited for.
  */
 export async function openInstalled(
   config: Pick<Config, 'dataFolder' | 'databaseUrl' | 'databaseMigrateUrl'>,
   role: DatabaseRole,
 ): Promise<Outcome<{ store: Store; close: () => Promise<void> }>> {
   if (config.databaseUrl !== undefined)
-    return ok(closing(openExternal(config.databaseUrl, config.databaseMigrateUrl)(role)))
+    return ok(await answering(openExternal(config.databaseUrl, config.databaseMigrateUrl)(role), false))
   const folder = join(config.dataFolder, 'postgres')
-  const running = await findPostmaster(join(folder, 'data'))
-  if (running.state === 'supervised') return ok(closing(openDatabase({ socketFolder: running.socketFolder, role })))
+  const ofAnother = async () => {
+    const running = await findPostmaster(join(folder, 'data'))
+    if (running.state === 'supervised')
+      return answering(openDatabase({ socketFolder: running.socketFolder, role }), true)
+  }
+  const found = await ofAnother()
+  if (found) return ok(found)
   const server = await startEmbedded({ folder })
-  if (!server.ok) return server
-  const { socketFolder } = server.value
-  return ok(closing(openDatabase({ socketFolder, role }), () => server.value.stop()))
+  if (server.ok) {
+    const { socketFolder } = server.value
+    return ok(await answering(openDatabase({ socketFolder, role }), true, () => server.value.stop()))
+  }
+  // A running Safehand has brought its own back meanwhile.
+  const back = await ofAnother()
+  return back ? ok(back) : server
 }
 
-const closing = (store: Store, stop: () => Promise<void> = () => Promise.resolve()) => ({
-  store,
-  close: async () => {
+/** An opened database once it answers. */
+async function answering(store: Store, isOurs: boolean, stop: () => Promise<void> = () => Promise.resolve()) {
+  const close = async () => {
     await store.close()
     await stop()
-  },
-})
+  }
+  try {
+    await untilRecovered(store, isOurs)
+    return { store, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

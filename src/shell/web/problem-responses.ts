@@ -1,8 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { limits } from '#core/kit/limits'
 import { problems, type ProblemSlug } from '#core/kit/problems'
-import type { Problem } from '#core/kit/outcome'
+import { ProblemError, type Problem } from '#core/kit/outcome'
 import type { Language } from '#edge/web/route'
 import type { Render } from '#shell/web/pages'
 import { problemWords } from '#shell/web/words'
@@ -81,12 +82,14 @@ const byCode: Record<string, ProblemSlug> = {
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', '53100'])
 
 /** What the outside failing is called; it is logged, and its own words are nobody's business. */
-export const problemOfOutside = ({ code }: { code?: string }): Problem => ({
-  slug: code !== undefined && full.has(code) ? 'storage-full' : 'unavailable',
-})
+export const problemOfOutside = ({ code }: { code?: string }): Problem =>
+  code !== undefined && full.has(code)
+    ? { slug: 'storage-full' }
+    : { slug: 'unavailable', retryAfterSeconds: limits.unavailableRetrySeconds }
 
 /** The problem a framework error stands for, or null when it is ours: the outside failed or we are wrong. */
-export function problemOfError(error: FastifyError): Problem | null {
+export function problemOfError(error: FastifyError | ProblemError): Problem | null {
+  if (error instanceof ProblemError) return error.problem
   const slug = byCode[error.code]
   if (slug) return { slug }
   const status = error.statusCode ?? 500
