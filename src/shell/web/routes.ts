@@ -6,6 +6,7 @@ import { raw, screen, type Panel, type Route, type Visit, type Waiting } from '#
 import { routes as agreements } from '#features/agreements/routes'
 import { panel as approvalsPanel, waiting as approvalsWaiting } from '#features/approvals/approvals'
 import { routes as approvals } from '#features/approvals/routes'
+import { routes as asking } from '#features/asking/routes'
 import { panel as incidentsPanel, routes as incidents, waiting as incidentsWaiting } from '#features/incidents/routes'
 import { routes as organisations } from '#features/organisations/routes'
 import { panel as parcelsPanel, routes as parcels } from '#features/parcels/routes'
@@ -92,6 +93,7 @@ export const allRoutes = (policy: Policy): Route[] => [
   ...agreements,
   ...approvals,
   ...transfers(policy),
+  ...asking(policy),
   ...rulebooks,
   ...parcels,
   ...procedures,
