@@ -4,6 +4,7 @@ import { quantity, valuesOf } from '#core/policy/condition'
 import { decide, type Decision } from '#core/policy/decide'
 import {
   amount,
+  clauseId,
   entries,
   known,
   list,
@@ -65,7 +66,7 @@ const expectedMethod = record('what is expected of a method', {
   obligations: optional(list(obligationId, 0)),
   met: optional(list(obligationId)),
   unmet: optional(list(obligationId)),
-  clauses: optional(list(name('a clause id'))),
+  clauses: optional(list(clauseId)),
   referTo: optional(list(roleId, 0)),
   limits: optional(entries(name('a limit'), amount('an amount'))),
 })
@@ -107,41 +108,72 @@ export function readFacts(words: string, vocabulary: Vocabulary): Outcome<Facts>
   return readYaml('facts', words, factsShape, { vocabulary })
 }
 
+/** One thing that a case expects, beside what came out. */
+export interface Check {
+  /** Unset for the decision as a whole. */
+  method: string | undefined
+  what: 'outcome' | 'first' | 'only' | 'ask' | 'obligations' | 'refers to' | 'met' | 'cited' | 'limit'
+  /** The obligation that is met, the clause that is cited, or the limit. */
+  of: string | undefined
+  expected: Checked
+  got: Checked
+  isSame: boolean
+}
+type Checked = string | number | boolean | string[] | undefined
+
 /** Decides one case and compares. */
 export function runCase(
   policy: Policy,
   assume: Facts,
-  { facts, without, expect }: Case,
-): Outcome<{ decision: Decision; differences: string[] }> {
-  const all: Facts = { ...assume, ...facts }
-  for (const fact of without ?? []) delete all[fact]
-  const decided = decide(policy, all)
-  return decided.ok ? ok({ decision: decided.value, differences: compare(decided.value, expect) }) : decided
+  given: Case,
+): Outcome<{ decision: Decision; checks: Check[]; differences: string[] }> {
+  const decided = decide(policy, factsOf(assume, given))
+  if (!decided.ok) return decided
+  const checks = compare(decided.value, given.expect)
+  const differences = checks.flatMap((check) =>
+    check.isSame
+      ? []
+      : `${labelOf(check)}: expected ${JSON.stringify(check.expected)}, got ${JSON.stringify(check.got)}`,
+  )
+  return ok({ decision: decided.value, checks, differences })
 }
 
-function compare(decision: Decision, expect: Case['expect']): string[] {
-  const differences: string[] = []
-  const same = (what: string, got: unknown, wanted: unknown) => {
-    if (wanted !== undefined && JSON.stringify(got) !== JSON.stringify(wanted))
-      differences.push(`${what}: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(got)}`)
+/** What is known in a case. */
+export function factsOf(assume: Facts, { facts, without }: Pick<Case, 'facts' | 'without'>): Facts {
+  const all: Facts = { ...assume, ...facts }
+  for (const fact of without ?? []) delete all[fact]
+  return all
+}
+
+function labelOf({ method, what, of }: Check): string {
+  if (method === undefined) return what
+  if (what === 'outcome') return method
+  return `${method}, ${of === undefined ? what : what === 'limit' ? `limit ${of}` : `${of} ${what}`}`
+}
+
+function compare(decision: Decision, expect: Case['expect']): Check[] {
+  const checks: Check[] = []
+  const same = (method: string | undefined, what: Check['what'], got: Checked, expected: Checked, of?: string) => {
+    if (expected !== undefined)
+      checks.push({ method, what, of, expected, got, isSame: JSON.stringify(got) === JSON.stringify(expected) })
   }
-  same('outcome', decision.outcome, expect.outcome)
-  same('first', decision.recommended.slice(0, expect.first?.length), expect.first)
-  same('only', decision.recommended.toSorted(), expect.only?.toSorted())
-  same('ask', decision.ask, expect.ask)
+  same(undefined, 'outcome', decision.outcome, expect.outcome)
+  same(undefined, 'first', decision.recommended.slice(0, expect.first?.length), expect.first)
+  same(undefined, 'only', decision.recommended.toSorted(), expect.only?.toSorted())
+  same(undefined, 'ask', decision.ask, expect.ask)
   for (const [method, wanted] of expect.methods ?? []) {
     const got = decision.methods[method]!
     const ids = (met?: boolean | null) =>
       got.obligations.filter((due) => met === undefined || due.met === met).map(({ id }) => id)
-    same(`${method}`, got.outcome, wanted.outcome)
-    same(`${method}, obligations`, ids().toSorted(), wanted.obligations?.toSorted())
-    same(`${method}, refers to`, got.referTo, wanted.referTo)
-    for (const id of wanted.met ?? []) same(`${method}, ${id} met`, ids(true).includes(id), true)
-    for (const id of wanted.unmet ?? []) same(`${method}, ${id} met`, ids(true).includes(id), false)
-    for (const clause of wanted.clauses ?? []) same(`${method}, ${clause} cited`, citedIn(got).includes(clause), true)
-    for (const [limit, most] of wanted.limits ?? []) same(`${method}, limit ${limit}`, got.limits[limit], most)
+    same(method, 'outcome', got.outcome, wanted.outcome)
+    same(method, 'obligations', ids().toSorted(), wanted.obligations?.toSorted())
+    same(method, 'refers to', got.referTo, wanted.referTo)
+    for (const id of wanted.met ?? []) same(method, 'met', ids(true).includes(id), true, id)
+    for (const id of wanted.unmet ?? []) same(method, 'met', ids(true).includes(id), false, id)
+    for (const clause of wanted.clauses ?? []) same(method, 'cited', citedIn(got).includes(clause), true, clause)
+    for (const [limit, most] of wanted.limits ?? []) same(method, 'limit', got.limits[limit], most, limit)
   }
-  return differences
+  return checks
 }
 
 const citedIn = ({ reasons, obligations }: Decision['methods'][string]) => [

@@ -4,6 +4,7 @@ import { ok, type Outcome } from '#core/kit/outcome'
 import { boundsIn, checkParameter, condition, conditionSchemas, quantity, ruleCondition } from '#core/policy/condition'
 import {
   amount,
+  clauseId,
   complain,
   day,
   entries,
@@ -25,7 +26,7 @@ import type { Condition, Quantity, Vocabulary } from '#core/policy/terms'
 import { role } from '#core/policy/vocabulary'
 
 const clause = record('a clause', {
-  id: name('a clause id'),
+  id: clauseId,
   /** Our own words for it, never a quotation. */
   says: text('our own words for the clause'),
 })

@@ -242,6 +242,13 @@ export function name(about: string): Shape<string> {
   return matching(about, pattern, 'letters, digits, - and _ only, at most 60')
 }
 
+/** The number of a clause as its source gives it: `D13`, `4.2`. */
+export const clauseId = matching(
+  'a clause id',
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/,
+  'letters, digits, full stops, - and _ only, at most 60',
+)
+
 function matching(about: string, pattern: RegExp, how: string): Shape<string> {
   return {
     schema: () => ({ type: 'string', pattern: pattern.source, description: about }),

@@ -61,6 +61,12 @@ export function printProblem(
   const { slug, ...rest } = problem
   const { title, next } = problems[slug]
   if (json) io.out(JSON.stringify({ problem: slug, title, next, ...rest, ...more }))
-  else io.err([`${title}.`, problem.detail, ...Object.values(problem.fields ?? {}), next].filter(Boolean).join('\n'))
+  else {
+    const fields = Object.entries(problem.fields ?? {})
+    // What is wrong in a file is told with its places; a field of a form has no name that a person would know.
+    const places = fields.filter(([at]) => /:\d+$/.test(at)).map((each) => each.join(' '))
+    const says = places.length > 0 ? places : [problem.detail, ...fields.map(([, sentence]) => sentence)]
+    io.err([`${title}.`, ...says, next].filter(Boolean).join('\n'))
+  }
   return 1
 }

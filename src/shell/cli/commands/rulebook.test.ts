@@ -48,10 +48,64 @@ test('a mistake is named with file, line, column and the right word', async () =
   assert.equal(result.sound, false)
 })
 
-test('a file that is not there is said so', async () => {
-  const { code, out } = await run(['check', join(folder, 'nowhere.yaml')])
-  assert.equal(code, 1)
-  assert.match(out, /There is no such file/)
+const unreadable: [string, string, () => Promise<unknown>, RegExp][] = [
+  [
+    'a file that is not there',
+    'concil.yaml',
+    async () => {},
+    /concil\.yaml: There is no such file\. Did you mean 'council\.yaml'\?\n$/,
+  ],
+  ['a folder', 'cases', async () => {}, /cases: This is a folder\. Name a file in it\.\n$/],
+  ['an empty file', 'bad.yaml', () => put(''), /bad\.yaml:1:1 Write a rulebook as 'name: value' lines\.\n$/],
+  [
+    'a file of 10 MB',
+    'bad.yaml',
+    () => put('x'.repeat(10_000_000)),
+    /bad\.yaml: It is longer than 262144 characters\.\n$/,
+  ],
+  [
+    'a file of 300,000 characters',
+    'bad.yaml',
+    () => put('x'.repeat(300_000)),
+    /bad\.yaml:1:1 This file is longer than 262144 characters/,
+  ],
+  ['a NUL', 'bad.yaml', () => put('id: a\n\0'), /bad\.yaml:2:1 The character U\+0000 here cannot be seen or read/],
+  [
+    'UTF-16',
+    'bad.yaml',
+    () => put(Buffer.from('\uFEFFid: a', 'utf16le')),
+    /bad\.yaml:1:1 The character U\+FFFD .* UTF-8\.\n$/,
+  ],
+  [
+    'a vocabulary with a mark of its encoding',
+    'bad.yaml',
+    () => put('\uFEFFformat: safehand-vocabulary/1\n'),
+    /bad\.yaml:1:1 'units' is missing from a vocabulary\.\n$/,
+  ],
+  [
+    'words that are there already',
+    'bad.yaml',
+    () => put('format: safehand-more-words/1\nroles:\n  sender: { name: Me }\n'),
+    /bad\.yaml:3:3 'sender' is in the shared vocabulary\. Choose another name\.\n$/,
+  ],
+]
+const put = (bytes: string | Uint8Array) => writeFile(join(folder, 'bad.yaml'), bytes)
+for (const [what, name, make, says] of unreadable)
+  test(`${what} is refused with what is wrong`, async () => {
+    await make()
+    const { code, out } = await run(['check', join(folder, name)])
+    assert.equal(code, 1)
+    assert.match(out, says)
+  })
+
+test('another organisation’s rulebook, with words of its own, is sound, complete, and decides its cases', async () => {
+  const examples = { folder: join(folder, 'examples') }
+  const files = ['vocabulary', 'hospital-trust', 'cases/hospital-trust'].map((name) =>
+    join(examples.folder, `${name}.yaml`),
+  )
+  assert.equal((await run(['check', ...files], examples)).code, 0)
+  assert.match((await run(['test'], examples)).out, /^(\d+) of \1 cases passed\.\n$/)
+  assert.equal((await run(['analyse'], { ...examples, rulebook: ['hospital-trust'] })).code, 0)
 })
 
 test('a decision is explained from facts on the command line', async () => {

@@ -1,6 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { limits } from '#core/kit/limits'
 import { fail, ok, orThrow, type Outcome, type Problem } from '#core/kit/outcome'
 import { analyse, type Analysis, type Finding } from '#core/policy/analyse'
 import type { CaseWord, Described } from '#core/policy/case-words'
@@ -9,6 +10,7 @@ import { compare, type Change, type Comparison, type Said } from '#core/policy/c
 import { decide, type Decision } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
 import { loadRulebook, rulebookSchema } from '#core/policy/rulebook'
+import { nearest } from '#core/policy/shape'
 import { stack, type Policy } from '#core/policy/stack'
 import type { Rulebook, Vocabulary } from '#core/policy/terms'
 import { loadVocabulary } from '#core/policy/vocabulary'
@@ -36,7 +38,8 @@ export const rulebook: Command = {
     '  diff        which cases come out otherwise by the rulebook NEW than by OLD, beside any others named',
     '  --method    explain this method only',
     '  schema      prints the JSON Schema of a rulebook, for an editor that completes words',
-    '  --folder    where vocabulary.yaml, the rulebooks and the cases are, when not those that ship',
+    '  --folder    where vocabulary.yaml, the rulebooks and the cases are, when not those that ship; its vocabulary.yaml',
+    '              holds all words, or (format safehand-more-words/1) words to be added to those that ship',
     '',
     'Exit code 0: sound, decided, or all cases passed, nothing found or changed. 1: not. 2: called wrongly.',
   ].join('\n'),
@@ -70,17 +73,31 @@ const commands = new Map([
 const folderOf = ({ values }: Call) => (values['folder'] as string | undefined) ?? shippedFolder
 
 async function readText(path: string): Promise<Outcome<string>> {
+  const says = (sentence: string) => fail('file-unreadable', { detail: `${path}: ${sentence}` })
+  const most = limits.rulebookCharacters
   try {
-    return ok(await readFile(path, 'utf8'))
+    const found = await stat(path)
+    if (!found.isFile()) return says(`This is ${found.isDirectory() ? 'a folder. Name a file in it' : 'no file'}.`)
+    // No character takes more than four bytes.
+    return found.size > 4 * most ? says(`It is longer than ${most} characters.`) : ok(await readFile(path, 'utf8'))
   } catch (error) {
-    return fail('file-unreadable', {
-      detail: `${path}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'There is no such file.' : 'It cannot be read.'}`,
-    })
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return says('It cannot be read.')
+    const beside = await readdir(dirname(path)).catch(() => [])
+    return says(`There is no such file. ${beside.length > 0 ? nearest(basename(path), beside) : ''}`.trimEnd())
   }
 }
 
+const formatOf = (text: string) => /^\uFEFF?format: *["']?safehand-(vocabulary|more-words|cases)\b/m.exec(text)?.[1]
+
+/** A vocabulary, whole or added to the one that ships. */
+async function loadWords(file: string, text: string): Promise<Outcome<Vocabulary>> {
+  if (formatOf(text) !== 'more-words') return loadVocabulary(file, text)
+  const shared = orThrow(await readText(join(shippedFolder, 'vocabulary.yaml')))
+  return loadVocabulary(file, text, orThrow(loadVocabulary('vocabulary.yaml', shared)))
+}
+
 async function readVocabulary(call: Call): Promise<Vocabulary> {
-  return orThrow(loadVocabulary('vocabulary.yaml', orThrow(await readText(join(folderOf(call), 'vocabulary.yaml')))))
+  return orThrow(await loadWords('vocabulary.yaml', orThrow(await readText(join(folderOf(call), 'vocabulary.yaml')))))
 }
 
 async function readRulebooks(vocabulary: Vocabulary, files: string[]): Promise<Rulebook[]> {
@@ -123,9 +140,9 @@ async function check(call: Call, files: string[]): Promise<number> {
 async function checkFile(call: Call, file: string): Promise<Outcome<string>> {
   const read = await readText(file)
   if (!read.ok) return read
-  const format = /^format: *safehand-(vocabulary|cases)/m.exec(read.value)?.[1]
-  if (format === 'vocabulary') {
-    const loaded = loadVocabulary(file, read.value)
+  const format = formatOf(read.value)
+  if (format === 'vocabulary' || format === 'more-words') {
+    const loaded = await loadWords(file, read.value)
     return loaded.ok ? ok(`${loaded.value.facts.size} facts, ${loaded.value.methods.size} methods.`) : loaded
   }
   const vocabulary = await readVocabulary(call)
