@@ -4,20 +4,41 @@ import type { Facts, FactValue } from '#core/policy/terms'
 import { possibleIn } from '#core/policy/stack'
 import { aRule, rulebookText, smallPolicy } from './policy.ts'
 
-/** Every complete case there is, one answer of each group that no rule tells apart, with these answers given. */
+/** One value of each group of a fact's values that no rule tells apart. */
+const valuesAt = ({ facts }: Policy, place: number): FactValue[] =>
+  facts[place]!.kinds.map((bit) => {
+    const { fact, bits, cuts } = facts[place]!
+    const at = Math.log2(bit)
+    if (fact.type === 'quantity') return cuts[at] ?? (cuts.at(-1) ?? 0) + 1
+    return fact.type === 'yes-no' ? bit === 1 : ([...bits].find((each) => each[1] === bit)![0] as string)
+  })
+
+/** Every complete case there is, by such values, with these facts given. */
 export function everyCase(policy: Policy, given: Facts = {}): Facts[] {
   let all: Facts[] = [given]
-  for (const { id, fact, kinds, bits, cuts } of policy.facts) {
+  for (const [place, { id, kinds }] of policy.facts.entries()) {
     if (kinds.length === 1 || given[id] !== undefined) continue
-    const values = kinds.map((bit): FactValue => {
-      const at = Math.log2(bit)
-      if (fact.type === 'quantity') return cuts[at] ?? cuts.at(-1)! + 1
-      return fact.type === 'yes-no' ? bit === 1 : ([...bits].find((each) => each[1] === bit)![0] as string)
-    })
+    const values = valuesAt(policy, place)
     all = all.flatMap((facts) => values.map((value) => ({ ...facts, [id]: value })))
     all = all.filter((facts) => possibleIn(policy, facts).ok)
   }
   return all
+}
+
+/** Any complete case that can be, but for a few facts that are left open. */
+export const anyAlmostWhole = (policy: Policy): fc.Arbitrary<Facts> => {
+  const read = policy.facts.flatMap(({ id, kinds }) => (kinds.length > 1 ? id : []))
+  const picks = fc.array(fc.nat(), { minLength: policy.facts.length, maxLength: policy.facts.length })
+  return fc.tuple(picks, fc.subarray(read, { minLength: 1, maxLength: 8 })).map(([pick, open]) => {
+    let facts: Facts = {}
+    for (const [place, { id }] of policy.facts.entries()) {
+      if (!read.includes(id) || open.includes(id)) continue
+      const next = valuesAt(policy, place).map((value) => ({ ...facts, [id]: value }))
+      const can = next.filter((each) => possibleIn(policy, each).ok)
+      facts = can[pick[place]! % can.length]!
+    }
+    return facts
+  })
 }
 
 const condition = fc.constantFrom(
@@ -46,7 +67,7 @@ const effects = [
   { then: 'refuse', instead: 'Walk.', ...lifted },
   { then: 'refer', 'refer-to': 'owner' },
   { then: 'require', require: 'clear', ...lifted },
-  { then: 'require', require: 'unclear' },
+  { then: 'require', require: '[unclear, fit]' },
 ]
 const rule = fc.record({
   when: condition,

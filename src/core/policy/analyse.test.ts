@@ -3,12 +3,13 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { orThrow } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
-import { analyse, type Finding } from '#core/policy/analyse'
-import { decide, isRefusing, judge } from '#core/policy/decide'
+import { about, analyse, doingsOf, outcomesOf, type Finding } from '#core/policy/analyse'
+import { decide, judge } from '#core/policy/decide'
+import { spaceOf } from '#core/policy/space'
 import { holds, possibleIn, stack, type Policy } from '#core/policy/stack'
 import { loadRulebook } from '#core/policy/rulebook'
 import { loadVocabulary } from '#core/policy/vocabulary'
-import { anySmallPolicy, everyCase } from '../../../test/support/cases.ts'
+import { anyAlmostWhole, anySmallPolicy, everyCase } from '../../../test/support/cases.ts'
 import {
   aRule,
   councilPolicy,
@@ -158,7 +159,12 @@ function oneByOne(policy: Policy): string[] {
   const add = (kind: string, rules: string[], methods: string[], set: Case[]) =>
     lines.push(`${kind} ${rules.toSorted().join('+')} ${methods.join('+')} ${set.length}`)
   const fires = (place: number) => cases.filter(({ judged }) => judged.status[place] === 2)
-  const refuses = (place: number) => (each: Case) => isRefusing(each.judged.ofRule[place]!)
+  const does = (effect: string, place: number) => (each: Case) => {
+    const { rule, due } = policy.rules[place]!
+    const isUnmet = due.some(({ met }) => holds(met, each.possible) === 0)
+    return each.judged.status[place] === 2 && (rule.then === effect || (rule.unmet === effect && isUnmet))
+  }
+  const refuses = (place: number) => does('refuse', place)
   const allows = policy.rules.filter(({ rule }) => rule.then === 'allow')
   const ids = (rules: { rule: { id: string } }[]) => rules.map(({ rule }) => rule.id)
   /** One rule if it is enough, or all that have a part in it. */
@@ -167,13 +173,13 @@ function oneByOne(policy: Policy): string[] {
     return enough ? [enough] : rules.filter(({ place }) => set.some(isPart(place)))
   }
 
-  const gap = cases.filter(({ possible, judged, decision }) => {
-    const methods = Object.values(decision.methods)
+  const gap = cases.filter((each) => {
+    const methods = Object.values(each.decision.methods)
     return (
-      policy.scopes.some((scope) => holds(scope, possible) === 2) &&
+      policy.scopes.some((scope) => holds(scope, each.possible) === 2) &&
       methods.every(({ outcome }) => outcome === 'BLOCK') &&
       methods.some(({ silent }) => silent) &&
-      !policy.rules.some(({ rule, place }) => rule.ask && isRefusing(judged.ofRule[place]!))
+      !policy.rules.some(({ rule, place }) => rule.ask && refuses(place)(each))
     )
   })
   if (gap.length > 0) add('gap', ids(policy.rules.filter(({ place }) => gap.some(refuses(place)))), [], gap)
@@ -237,14 +243,7 @@ function oneByOne(policy: Policy): string[] {
     const isClosing = ({ rulebook, place }: (typeof rules)[number]) =>
       !allowing.some((each) => each.rulebook === rulebook) && set.every(refuses(place))
     if (set.length === 0 || usable || rules.some(isClosing)) continue
-    const stops =
-      (place: number) =>
-      ({ judged, possible }: Case) => {
-        const { rule, due } = policy.rules[place]!
-        const refers =
-          rule.then === 'refer' || (rule.unmet === 'refer' && due.some(({ met }) => holds(met, possible) === 0))
-        return isRefusing(judged.ofRule[place]!) || (judged.status[place] === 2 && refers)
-      }
+    const stops = (place: number) => (each: Case) => refuses(place)(each) || does('refer', place)(each)
     add('never-allowed', ids([...new Set([...allowing, ...blame(rules, set, stops)])]), [name], set)
   }
   return lines
@@ -258,5 +257,26 @@ test('over whole small spaces: what is found is what looking at each case finds'
       assert.deepEqual(findings.map(short), oneByOne(policy))
     }),
     { numRuns: 300 },
+  )
+})
+
+test('over a few facts of the rulebooks that ship: each outcome has as many cases as deciding each finds', () => {
+  const policy = shippedPolicy('council', 'practitioner', 'ministry')
+  const space = spaceOf(policy)
+  const doings = doingsOf(space, policy.rules)
+  const outcomes = policy.methods.map((_, method) => outcomesOf(space, about(doings, method)))
+  fc.assert(
+    fc.property(anyAlmostWhole(policy), (given) => {
+      const known = orThrow(possibleIn(policy, given))
+      const within = space.where([[...known.entries()].flat()])
+      const decisions = everyCase(policy, given).map((facts) => orThrow(decide(policy, facts)))
+      assert.equal(Number(space.count(within)), decisions.length)
+      for (const [place, method] of policy.methods.entries())
+        for (const outcome of ['ALLOW', 'ALLOW_WITH', 'REFER', 'BLOCK'] as const) {
+          const decided = decisions.filter(({ methods }) => methods[method]!.outcome === outcome)
+          assert.equal(Number(space.count(space.and(within, outcomes[place]![outcome]))), decided.length)
+        }
+    }),
+    { numRuns: 40 },
   )
 })

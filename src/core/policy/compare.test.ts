@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { orThrow } from '#core/kit/outcome'
-import { affected, compare, type Change } from '#core/policy/compare'
+import { affected, compare, type Change, type Difference } from '#core/policy/compare'
+import { decide, type MethodDecision } from '#core/policy/decide'
 import type { Policy } from '#core/policy/stack'
 import { anyRulebook, everyCase } from '../../../test/support/cases.ts'
 import { aRule, rulebookText, shippedPolicy, smallPolicy } from '../../../test/support/policy.ts'
@@ -97,27 +98,39 @@ test('one case is affected or not, even while facts are missing', () => {
   assert(!affected(before, after, { class: 'unheard of' }).ok)
 })
 
-/** The same by looking at one case after the other: how many cases have which difference, by method. */
+/** What one decision says of a method and another does not: obligations and limits only where neither refuses. */
+function only(one: MethodDecision, other: MethodDecision): string[] {
+  const outcome = one.outcome === other.outcome ? [] : [JSON.stringify({ outcome: one.outcome })]
+  if (one.outcome === 'BLOCK' || other.outcome === 'BLOCK') return outcome
+  const obligations = one.obligations.flatMap(({ id, met }) => {
+    const theirs = other.obligations.find((each) => each.id === id)
+    if (!theirs) return JSON.stringify({ obligation: id })
+    return met && !theirs.met ? JSON.stringify({ obligation: id, met }) : []
+  })
+  const limits = Object.entries(one.limits).filter(([id, value]) => other.limits[id] !== value)
+  return [...outcome, ...obligations, ...limits.map(([limit, value]) => JSON.stringify({ limit, value }))]
+}
+
+/** How many cases have which difference, by method, by looking at one case after the other. */
 function oneByOne(before: Policy, after: Policy, cases: Policy): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const facts of everyCase(cases))
-    for (const [method, difference] of Object.entries(orThrow(affected(before, after, facts)))) {
-      const key = inOrder(method, difference)
-      counts[key] = (counts[key] ?? 0) + 1
-    }
+  for (const facts of everyCase(cases)) {
+    const [was, is] = [orThrow(decide(before, facts)).methods, orThrow(decide(after, facts)).methods]
+    const keys = Object.keys(is).flatMap((method) => {
+      const [lost, gained] = [only(was[method]!, is[method]!), only(is[method]!, was[method]!)]
+      return lost.length + gained.length === 0 ? [] : inOrder(method, lost, gained)
+    })
+    for (const key of keys) counts[key] = (counts[key] ?? 0) + 1
+    const one = Object.entries(orThrow(affected(before, after, facts)))
+    assert.deepEqual(one.map(([method, difference]) => asText(method, difference)).toSorted(), keys.toSorted())
+  }
   return counts
 }
 
-const inOrder = (method: string, { before, after }: Pick<Change, 'before' | 'after'>) =>
-  [
-    method,
-    ...[before, after].map((side) =>
-      side
-        .map((each) => JSON.stringify(each))
-        .toSorted()
-        .join(),
-    ),
-  ].join(' | ')
+const inOrder = (method: string, ...sides: string[][]) =>
+  [method, ...sides.map((side) => side.toSorted().join())].join(' | ')
+const asText = (method: string, { before, after }: Difference) =>
+  inOrder(method, ...[before, after].map((side) => side.map((each) => JSON.stringify(each))))
 
 test('over whole small spaces: what changes is what deciding each case before and after tells apart', () => {
   fc.assert(
@@ -129,7 +142,7 @@ test('over whole small spaces: what changes is what deciding each case before an
       const { cases, changes, more } = orThrow(compare(before, after))
       const counts: Record<string, number> = {}
       for (const change of changes)
-        for (const method of change.methods) counts[inOrder(method, change)] = Number(change.cases)
+        for (const method of change.methods) counts[asText(method, change)] = Number(change.cases)
       fc.pre(more === 0)
       assert.equal(Number(cases), everyCase(both).length)
       assert.deepEqual(counts, oneByOne(before, after, both))

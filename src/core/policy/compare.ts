@@ -170,50 +170,31 @@ function pieces(space: Space, before: Sayings, after: Sayings): Piece[] {
   )
 }
 
-/** The rules that do something else, and in which cases they do. */
-function changedRules(space: Space, was: Doing[], is: Doing[]) {
+/** The rules that do something else, and in which cases. */
+function changedRules({ or, minus, none }: Space, was: Doing[], is: Doing[]) {
   const nameOf = ({ compiled: { face } }: Doing) => `${face.rulebook.replace(/ before$/, '')} ${face.rule}`
   const [old, now] = [Map.groupBy(was, nameOf), Map.groupBy(is, nameOf)]
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((name) => {
-    const [before, after] = [old.get(name) ?? [], now.get(name) ?? []]
-    const [one, other] = [effects(space, before), effects(space, after)]
-    const apart = [...new Set([...one.keys(), ...other.keys()])].flatMap((effect) => {
-      const [a, b] = [one.get(effect) ?? space.none, other.get(effect) ?? space.none]
-      return [space.minus(a, b), space.minus(b, a)]
-    })
-    const works = space.or(space.none, ...apart)
-    const parts = [...before, ...after]
-    const [askedBefore, askedAfter] = [before, after].map(([part]) => {
-      const { prefer, referTo, ask, strength } = part?.compiled.rule ?? {}
-      return JSON.stringify([prefer, referTo, ask, strength])
-    })
-    if (works === space.none && askedBefore === askedAfter) return []
-    const is: ChangedRule['is'] = before.length === 0 ? 'new' : after.length === 0 ? 'gone' : 'changed'
+    const [before = [], after = []] = [old.get(name), now.get(name)]
+    const [one, other] = [before, after].map((parts) => or(none, ...parts.map(({ applies }) => applies)))
+    const [apart, either] = [or(minus(one!, other!), minus(other!, one!)), or(one!, other!)]
+    const works = effects(before) === effects(after) ? apart : either
+    if (works === none) return []
     const [rulebook, rule] = name.split(' ') as [string, string]
-    return { rule: { rulebook, rule, title: parts.at(-1)!.compiled.rule.title, is }, parts, works }
+    const { title } = [...before, ...after].at(-1)!.compiled.rule
+    const kind = before.length === 0 ? 'new' : after.length === 0 ? 'gone' : 'changed'
+    return { rule: { rulebook, rule, title, is: kind } as ChangedRule, parts: [...before, ...after], works }
   })
 }
 
-/** Where a rule has which effect. */
-function effects({ and, none }: Space, parts: Doing[]): Map<string, Cases> {
-  const all = parts.flatMap(({ compiled: { rule, rulebook, methods }, applies, refuses, refers, due }) => {
-    const each: [string, Cases][] = [
-      [rule.then, applies],
-      ['refuses', refuses],
-      ['refers', refers],
-      ...due.flatMap(({ id, met = none }): [string, Cases][] => [
-        [`asks ${id}`, applies],
-        [`met ${id}`, and(applies, met)],
-      ]),
-      ...rule.limits.map((id): [string, Cases] => [
-        `limits ${id} ${JSON.stringify(rulebook.parameters.get(id))}`,
-        applies,
-      ]),
-    ]
-    return each.map(([effect, set]): [string, Cases] => [`${methods.join()} ${effect}`, set])
-  })
-  return new Map(all)
-}
+/** What a rule does where it applies, as text. */
+const effects = (parts: Doing[]) =>
+  JSON.stringify(
+    parts.map(({ compiled: { rule, rulebook, methods, due } }) => {
+      const { title: _, clauses: __, instead: ___, when: ____, liftedBy: _____, ...rest } = rule
+      return [rest, methods, due.map(({ met }) => met), rule.limits.map((id) => rulebook.parameters.get(id))]
+    }),
+  )
 
 /**
  * What changes for one case, whose facts may be partly unknown, by method; nothing where nothing does.
@@ -224,25 +205,22 @@ export function affected(before: Policy, after: Policy, facts: unknown): Outcome
   const [was, is] = [decide(before, facts), decide(after, facts)]
   if (!was.ok) return was
   if (!is.ok) return is
-  const differences = Object.values(is.value.methods).map((after): [string, Difference] => {
-    const before = was.value.methods[after.method]!
-    return [after.method, { before: only(before, after), after: only(after, before) }]
+  // A space without facts has one case.
+  const space = spaceOf({ facts: [], implications: [] })
+  const differences = Object.entries(is.value.methods).flatMap(([method, decision]): [string, Difference][] => {
+    const [piece] = pieces(space, sayingsIn(space, was.value.methods[method]!), sayingsIn(space, decision))
+    return piece ? [[method, { before: piece.before, after: piece.after }]] : []
   })
-  return ok(Object.fromEntries(differences.filter(([, each]) => each.before.length + each.after.length > 0)))
+  return ok(Object.fromEntries(differences))
 }
 
-/** What one decision says of a method and another does not, where the two can be compared. */
-function only(one: MethodDecision, other: MethodDecision): Said[] {
-  const said = ({ outcome, obligations, limits: most }: MethodDecision): Said[] => [
+function sayingsIn({ all, none }: Space, { outcome, obligations, limits: most }: MethodDecision): Sayings {
+  const said: Said[] = [
     { outcome },
     ...obligations.map(({ id }) => ({ obligation: id })),
     ...obligations.flatMap(({ id, met }) => (met ? { obligation: id, met } : [])),
     ...Object.entries(most).map(([limit, value]) => ({ limit, value })),
   ]
-  const others = new Set(said(other).map((each) => JSON.stringify(each)))
-  return said(one).filter((each) => {
-    if (others.has(JSON.stringify(each))) return false
-    if ('met' in each) return others.has(JSON.stringify({ obligation: each.obligation }))
-    return 'outcome' in each || other.outcome !== 'BLOCK'
-  })
+  const sets = said.map((each) => [JSON.stringify(each), { said: each, set: all }] as const)
+  return { all: new Map(sets), open: outcome === 'BLOCK' ? none : all }
 }

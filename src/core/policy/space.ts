@@ -38,7 +38,7 @@ function atOnce(operation: Operation, a: Cases, b: Cases): Cases | undefined {
 }
 
 /** Makes the space of all cases of a policy. */
-export function spaceOf({ facts, implications }: Policy): Space {
+export function spaceOf({ facts, implications }: Pick<Policy, 'facts' | 'implications'>): Space {
   const depth = facts.length
   // The first two diagrams are the empty set and, once the facts have run out, everything.
   const place: number[] = [depth, depth]
