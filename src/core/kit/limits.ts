@@ -176,6 +176,7 @@ export const limits = {
   rulebookCharacters: 256 * 1024,
   rulebookFindings: 50,
   policiesKept: 8,
+  casesShown: 1_000,
   draftCharacters: 100_000,
   // Every character of text and cases may take nine bytes in a form.
   draftFormBytes: 2 * 1024 * 1024,

@@ -47,16 +47,17 @@ export async function matrixOf(
   const axes = asked.filter(({ id }) => policy.vocabulary.facts.get(id)!.type !== 'method')
   const read = chosenIn(asked, query)
   if (!read.ok) return read
-  const scheme = axes.find(({ id }) => policy.rulebooks.some((rulebook) => rulebook.scheme === id))
-  const rows = axisOf(axes, query['_rows'], axes[0])
+  const { rows: usualRows, columns: usualColumns } = usualAxes(policy, axes)
+  const rows = axisOf(axes, query['_rows'], usualRows)
   if (!rows.ok) return rows
-  const columns = axisOf(axes, query['_columns'], scheme === rows.value ? axes[1] : scheme)
+  const columns = axisOf(axes, query['_columns'], usualColumns)
   if (!columns.ok) return columns
   if (rows.value === columns.value) return fail('facts-unreadable', { detail: 'Choose two different questions.' })
   const method = query['_method'] ?? ''
   if (method !== '' && !policy.methods.includes(method))
     return fail('facts-unreadable', { detail: 'There is no such method.', fields: { _method: 'Choose a method.' } })
-  const pins = new Map(Object.keys(query).length === 0 ? chosenOf(policy, asked, usual) : read.value)
+  const isUsual = Object.keys(query).length === 0
+  const pins = new Map(isUsual ? chosenOf(policy, asked, usual) : read.value)
   pins.delete(rows.value.id)
   pins.delete(columns.value.id)
   const body = await rowsOf(policy, rows.value, columns.value, pins, method)
@@ -69,6 +70,7 @@ export async function matrixOf(
     picture: pictureOf(body, columns.value.answers.map(labelOf)),
     legend: Object.entries(verdicts).flatMap(([id, words]) => (used.has(id as Verdict) ? { id, ...words } : [])),
     pinned: chosenWords(asked, pins),
+    isUsual,
     axes: axes.map(({ id, question }) => ({ value: id, text: question })),
     methods: [
       { value: '', text: 'The best way there is' },
@@ -81,6 +83,15 @@ export async function matrixOf(
 }
 
 const labelOf = ({ label }: Answer) => label
+
+/** A classification, and what can be answered in the most ways. */
+function usualAxes({ rulebooks }: Policy, axes: readonly Asked[]) {
+  const columns = axes.find(({ id }) => rulebooks.some(({ scheme }) => scheme === id))
+  const [rows] = axes
+    .filter((axis) => axis !== columns && axis.asked === 'deciding')
+    .toSorted((a, b) => b.answers.length - a.answers.length)
+  return { rows, columns }
+}
 
 function axisOf(axes: readonly Asked[], given: string | undefined, usual: Asked | undefined): Outcome<Asked> {
   const found = given ? axes.find(({ id }) => id === given) : usual

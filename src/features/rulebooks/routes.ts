@@ -1,5 +1,6 @@
 import { fail, ok } from '#core/kit/outcome'
 import { screen, type Role, type Route, type Visit } from '#edge/web/route'
+import { casesOf, usualFacts } from '#features/rulebooks/cases'
 import { documentOf, headOf } from '#features/rulebooks/document'
 import { matrixOf } from '#features/rulebooks/matrix'
 import { tryOut } from '#features/rulebooks/trying'
@@ -52,7 +53,7 @@ const matrix = screen({
   summary: 'The outcome for every pair of answers to two questions',
   view: 'rulebooks/views/matrix',
   load: async ({ house, query }) => {
-    const model = await matrixOf(house.policy, query, {})
+    const model = await matrixOf(house.policy, query, await usualFacts(house))
     if (!model.ok) return model
     return ok({ title: 'Matrix', ...model.value, backUrl: '/rulebooks', columns: 'govuk-grid-column-full' })
   },
@@ -69,4 +70,12 @@ const whatIf = screen({
   },
 })
 
-export const routes: Route[] = [list, matrix, whatIf, show]
+const cases = screen({
+  path: '/rulebooks/cases',
+  who: examiners,
+  summary: 'The cases of the rulebooks in force: what should come out, what did, passed or failed',
+  view: 'rulebooks/views/cases',
+  load: async ({ house }) => ok({ title: 'Cases', ...(await casesOf(house)), backUrl: '/rulebooks' }),
+})
+
+export const routes: Route[] = [list, matrix, whatIf, cases, show]

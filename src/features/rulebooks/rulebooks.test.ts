@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { limits } from '#core/kit/limits'
+import { casesOf } from '#features/rulebooks/cases'
 import { aHouse, day, page } from '#test/house'
 
 const { house, browser } = await aHouse({ after })
@@ -165,4 +167,62 @@ test('an address with words that the rulebooks do not know is refused, and says 
   }
   for (const query of ['_rows=nothing', '_columns=required-method', '_method=pigeon', '_rows=sector&_columns=sector'])
     assert.equal((await helen.problem('GET', `/api/rulebooks/matrix?${query}`)).slug, 'facts-unreadable', query)
+})
+
+interface Cases {
+  files: { cases: { id: string; isPassed: boolean; checks: { what: string; isSame: boolean }[]; url: string }[] }[]
+  passed: number
+  failed: number
+  left: number
+}
+
+/** A file of so many cases, each expecting that nothing known refers to somebody. */
+const caseFile = (ids: string[], outcome = 'REFER') =>
+  `format: safehand-cases/1\nrulebooks: [council]\nassume: {}\ncases:\n${ids
+    .map((id) => `  - { id: ${id}, title: A case, facts: {}, expect: { outcome: ${outcome} } }\n`)
+    .join('')}`
+
+/** The cases when the release has only these files. A policy and a release of their own: both are what is kept by. */
+const casesWith = (...texts: string[]) =>
+  casesOf({
+    ...house,
+    policy: { ...house.policy },
+    release: { ...house.release, cases: texts.map((text, place) => ({ file: `${place}.yaml`, text })) },
+  })
+
+test('the cases are run with the rulebooks in force, and all that ship pass', async () => {
+  const { files, passed, failed } = await helen.get<Cases>('/api/rulebooks/cases')
+  assert.ok(passed > 20)
+  assert.equal(failed, 0)
+  const all = files.flatMap(({ cases }) => cases)
+  assert.equal(all.length, passed)
+  for (const { id, url, checks } of all) {
+    assert.ok(checks.length > 0, id)
+    assert.equal((await helen.call('GET', `/api${url}`)).statusCode, 200, id)
+  }
+})
+
+test('a case that fails says what was expected and what came out', async () => {
+  const { failed, passed, files } = await casesWith(caseFile(['a', 'b'], 'ALLOW'), caseFile(['c']))
+  assert.deepEqual([failed, passed], [2, 1])
+  assert.deepEqual(files[0]!.cases[0]!.checks, [{ what: 'Outcome', expected: 'Yes', got: 'Ask first', isSame: false }])
+})
+
+test('cases of rulebooks that do not decide here are not run', async () => {
+  const { files } = await casesWith(caseFile(['a']).replace('[council]', '[council, ministry]'))
+  assert.deepEqual(files, [])
+})
+
+test('no more cases are run than the limit, and how many are left is said', async () => {
+  const ids = (count: number, name: string) => Array.from({ length: count }, (_, place) => `${name}${place}`)
+  for (const [more, left] of [
+    [-1, 0],
+    [0, 0],
+    [1, 1],
+  ] as const) {
+    const half = limits.casesShown / 2
+    const ran = await casesWith(caseFile(ids(half, 'a')), caseFile(ids(half + more, 'b')))
+    assert.equal(ran.left, left)
+    assert.equal(ran.passed, limits.casesShown + Math.min(0, more))
+  }
 })
