@@ -44,6 +44,7 @@ test('the dangerous acts are these, and no others', () => {
     '/organisations/:organisation/profile',
     '/organisations/:organisation/staff',
     '/organisations/:organisation/staff/:person',
+    '/rulebooks/:rulebook/drafts/:draft/approve',
   ])
 })
 

@@ -65,12 +65,13 @@ export const insertDraft = (tx: Tx, row: Insertable<Tables['rulebookDrafts']>) =
 export const draftById = (db: Db | Tx, rulebook: string, id: string) =>
   db.selectFrom('rulebookDrafts').where('id', '=', id).where('rulebook', '=', rulebook).selectAll().executeTakeFirst()
 
-/** The draft, locked until the transaction ends. */
+/** An open draft, locked until the transaction ends; undefined once it is published or withdrawn. */
 export const lockDraft = (tx: Tx, rulebook: string, id: string) =>
   tx
     .selectFrom('rulebookDrafts')
     .where('id', '=', id)
     .where('rulebook', '=', rulebook)
+    .where('state', 'in', ['draft', 'offered'])
     .selectAll()
     .forUpdate()
     .executeTakeFirst()

@@ -192,8 +192,10 @@ export async function buildApp(
   }
 
   function mountAction(route: Action): void {
+    const options = { bodyLimit: route.bodyBytes ?? limits.formBytes }
     app.post(
       route.path,
+      options,
       guarded(route, async (visit, request, reply) => {
         const given = fromForm(route.fields, (request.body ?? {}) as Record<string, unknown>)
         const body = check(route.fields, given)
@@ -208,6 +210,7 @@ export async function buildApp(
     if (route.pageOnly) return
     app.post(
       apiPath(route.path),
+      options,
       guarded(route, async (visit, request, reply) => {
         const body = check(route.fields, request.body ?? {})
         return confirmed(route, visit, request, reply, body, async () => {

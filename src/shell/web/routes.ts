@@ -13,6 +13,8 @@ import { panel as parcelsPanel, routes as parcels } from '#features/parcels/rout
 import { routes as people } from '#features/people/routes'
 import { panel as proceduresPanel, routes as procedures } from '#features/procedures/routes'
 import { routes as register } from '#features/register/routes'
+import { draftingRoutes } from '#features/rulebooks/drafting-routes'
+import { waiting as rulebooksWaiting } from '#features/rulebooks/publishing'
 import { routes as rulebooks } from '#features/rulebooks/routes'
 import { routes as transfers, transferPage } from '#features/transfers/routes'
 import { transfersOf } from '#features/transfers/queries'
@@ -28,6 +30,7 @@ const home = screen({
     const waiting: Waiting[] = [
       ...(await approvalsWaiting(house.db, actor, visit.now)),
       ...(await incidentsWaiting(house.db, actor)),
+      ...(await rulebooksWaiting(house.db, actor)),
     ]
     const { methods } = house.policy.vocabulary
     return ok({
@@ -95,6 +98,7 @@ export const allRoutes = (policy: Policy): Route[] => [
   ...transfers(policy),
   ...asking(policy),
   ...rulebooks,
+  ...draftingRoutes,
   ...parcels,
   ...procedures,
   ...incidents,
