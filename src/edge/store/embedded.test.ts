@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -38,8 +38,16 @@ async function aFolder(t: Cleaned, name = 'postgres'): Promise<string> {
   return join(home, name)
 }
 
-async function start(t: Cleaned, folder: string): Promise<EmbeddedServer> {
-  const server = orThrow(await startEmbedded({ folder }))
+/** Such a folder with a cluster in it already: making one is what takes long. */
+async function aCluster(t: Cleaned, name?: string): Promise<string> {
+  const folder = await aFolder(t, name)
+  await mkdir(folder, { mode: 0o700 })
+  execFileSync('cp', ['-a', join(made, 'data'), folder])
+  return folder
+}
+
+async function start(t: Cleaned, folder: string, launchPatienceMs?: number): Promise<EmbeddedServer> {
+  const server = orThrow(await startEmbedded({ folder, ...(launchPatienceMs && { launchPatienceMs }) }))
   undo(t, () => server.stop())
   return server
 }
@@ -78,6 +86,8 @@ const untilDead = async (pid: number): Promise<void> => {
 const file = { after }
 const sharedFolder = await aFolder(file)
 const shared = await start(file, sharedFolder)
+const made = await aFolder(file)
+await (await start(file, made)).stop()
 
 test('a new server has checksums, UTF-8 with the built-in locale, and listens on no network', async () => {
   const [row] = await ask(
@@ -135,7 +145,7 @@ test('of two that start at once on a new folder one runs and one is refused', as
 })
 
 test('a server that is killed is brought back, with everything it had acknowledged', async (t) => {
-  const server = await start(t, await aFolder(t))
+  const server = await start(t, await aCluster(t))
   await ask(server, 'create table kept (n int)')
   for (let round = 1; round <= 3; round++) {
     await ask(server, `insert into kept values (${round})`)
@@ -148,7 +158,7 @@ test('a server that is killed is brought back, with everything it had acknowledg
 })
 
 test('a server that cannot be brought back is reported as lost', async (t) => {
-  const server = await start(t, await aFolder(t))
+  const server = await start(t, await aCluster(t), 500)
   await rm(join(server.dataFolder, 'global'), { recursive: true })
   process.kill(server.pid(), 'SIGKILL')
   assert.match((await server.lost).message, /^The database did not start: /)
@@ -176,7 +186,7 @@ async function startElsewhere(t: TestContext, folder: string) {
 }
 
 test('a server of a living process elsewhere is left alone', async (t) => {
-  const folder = await aFolder(t)
+  const folder = await aCluster(t)
   const { server, kill } = await startElsewhere(t, folder)
   const outcome = await startEmbedded({ folder })
   assert.equal(!outcome.ok && outcome.problem.slug, 'data-folder-in-use')
@@ -185,8 +195,20 @@ test('a server of a living process elsewhere is left alone', async (t) => {
   await (await start(t, folder)).stop()
 })
 
+test('a server that another process is bringing back stays that process’s', async (t) => {
+  const folder = await aCluster(t)
+  const { server, kill } = await startElsewhere(t, folder)
+  process.kill(server.pid, 'SIGKILL')
+  await untilDead(server.pid)
+  const outcome = await startEmbedded({ folder })
+  assert.equal(!outcome.ok && outcome.problem.slug, 'data-folder-in-use')
+  const [pid] = (await readFile(join(folder, 'data/postmaster.pid'), 'utf8')).split('\n')
+  assert.ok(await isAlive(Number(pid)))
+  await kill()
+})
+
 test('a server whose process was killed is stopped, and a new one takes over what it held', async (t) => {
-  const folder = await aFolder(t)
+  const folder = await aCluster(t)
   const { server, kill } = await startElsewhere(t, folder)
   const client = new Client({ connectionString: server.connectionString })
   client.on('error', () => {})
@@ -201,7 +223,7 @@ test('a server whose process was killed is stopped, and a new one takes over wha
 })
 
 test('a process and its server killed together are followed by a new server', async (t) => {
-  const folder = await aFolder(t)
+  const folder = await aCluster(t)
   const { server, kill } = await startElsewhere(t, folder)
   await kill()
   process.kill(server.pid, 'SIGKILL')
@@ -210,7 +232,7 @@ test('a process and its server killed together are followed by a new server', as
 })
 
 test('a stale postmaster.pid stops no start, whoever has its number now', async (t) => {
-  const folder = await aFolder(t)
+  const folder = await aCluster(t)
   const first = await start(t, folder)
   const pidFile = join(first.dataFolder, 'postmaster.pid')
   const text = await readFile(pidFile, 'utf8')

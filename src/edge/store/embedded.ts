@@ -39,6 +39,7 @@ interface Place {
   account: Account | null
   binaries: Binaries
   settings: Record<string, string>
+  launchPatienceMs: number
 }
 
 /**
@@ -49,12 +50,14 @@ interface Place {
  * that is our own child can be watched. As root, the server runs as `postgres` or `nobody`.
  *
  * @param settings - further Postgres settings, such as `fsync: 'off'` for tests
+ * @param launchPatienceMs - for how long a start that fails is tried again
  * @returns the server, or the problem `data-folder-in-use` when another Safehand runs on this folder
  * @throws Error when the programs are missing or the server cannot start; its log is `<folder>/postgres.log`
  */
 export async function startEmbedded(options: {
   folder: string
   settings?: Record<string, string>
+  launchPatienceMs?: number
 }): Promise<Outcome<EmbeddedServer>> {
   const folder = resolve(options.folder)
   const dataFolder = join(folder, 'data')
@@ -63,7 +66,8 @@ export async function startEmbedded(options: {
   // The account passes through a folder that stays ours, so that it cannot put a link where we write.
   if (account) await chmod(folder, 0o711)
   const binaries = await prepareBinaries(account, folder)
-  const place: Place = { folder, dataFolder, socketFolder: '', account, binaries, settings: options.settings ?? {} }
+  const { settings = {}, launchPatienceMs = limits.databaseLaunchPatienceMs } = options
+  const place: Place = { folder, dataFolder, socketFolder: '', account, binaries, settings, launchPatienceMs }
   try {
     await letItComeBack(place)
     await clearTheWay(place)
@@ -240,7 +244,7 @@ export function connectionString(socketFolder: string, database: string, login =
  * the cluster until then, so a start that fails is tried again for a while.
  */
 async function launch(place: Place): Promise<ChildProcess> {
-  const giveUpAt = Date.now() + limits.databaseLaunchPatienceMs
+  const giveUpAt = Date.now() + place.launchPatienceMs
   for (;;) {
     const log = await openLog(place.folder)
     const name = runName()
