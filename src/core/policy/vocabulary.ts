@@ -18,14 +18,15 @@ import {
   type Reader,
   type RecordOf,
   type Shape,
+  type TypeOf,
   type YamlNode,
 } from '#core/policy/shape'
-import type { Condition, Fact, Implication, Limit, Obligation, Option, Vocabulary } from '#core/policy/terms'
+import type { Condition, Vocabulary } from '#core/policy/terms'
 
 export type { Vocabulary }
 
-export const role = known('a role', ({ roles }) => roles.keys())
-const unit = known('a unit', ({ units }) => units.keys())
+export const role: Shape<string> = known('a role', ({ roles }) => roles.keys())
+const unit: Shape<string> = known('a unit', ({ units }) => units.keys())
 
 const unitFields = { amount: optional(amount('how many of the other unit')), of: optional(name('another unit')) }
 
@@ -51,24 +52,33 @@ function settleUnits(given: Map<string, { value: RecordOf<typeof unitFields>; no
   }
 }
 
-const option: Shape<Option> = record('an option', {
+const option = record('an option', {
   label: text('the words on screen', 120),
   hint: optional(text('a hint or examples')),
+  /** Of a classification, whose values stand from the least sensitive on: who answers yes has this or more. */
+  test: optional(text('a yes-no question that helps to choose it')),
 })
 
+export type Method = TypeOf<typeof method>
 const method = record('a method', { name: text('the name on screen', 120), tags: list(name('a tag')) })
 
-const fact: Shape<Fact> = record(
+/** Something a decision may depend on. Its `question` is put to a person unless it is `derived` from records. */
+export type Fact = TypeOf<typeof fact>
+const fact = record(
   'a fact',
   {
     type: oneOf('a type of fact', 'choice', 'yes-no', 'quantity', 'method'),
+    /** Of a quantity: its base unit. A case holds a plain number of these. */
     unit: optional(unit),
+    /** Of a choice; for a fact whose value is a method, the values beside the methods. */
     options: optional(entries(name('a value'), option)),
     asked: oneOf('a way of asking', 'deciding', 'recording', 'derived'),
+    /** Place in the order of a person's thinking. */
     order: amount('a place in the order of questions'),
     question: text('a question'),
     hint: optional(text('a hint')),
     why: text('why it is asked'),
+    /** The role that is asked when the person is not sure; else the rulebook's own. */
     notSure: optional(role),
   },
   (value, reader, at) => {
@@ -79,11 +89,14 @@ const fact: Shape<Fact> = record(
   },
 )
 
-const limit: Shape<Limit> = record(
+/** A limit a rulebook may set. When rulebooks are stacked the stricter value counts. */
+export type Limit = TypeOf<typeof limit>
+const limit = record(
   'a limit',
   {
     name: text('a name', 120),
     unit: optional(unit),
+    /** Words instead of a quantity, from loosest to strictest. */
     choices: optional(list(name('a choice'))),
     stricter: oneOf('a direction', 'smaller', 'larger'),
   },
@@ -93,27 +106,31 @@ const limit: Shape<Limit> = record(
   },
 )
 
-const obligation: Shape<Obligation> = record('an obligation', {
+export type Obligation = TypeOf<typeof obligation>
+/** When an obligation is met: before anything leaves, while sending, after it, or when the transfer is closed. */
+export type Phase = Obligation['phase']
+const obligation = record('an obligation', {
   phase: oneOf('a phase', 'before', 'at', 'after', 'end'),
   says: text('an instruction to the person'),
+  /** Unset: only the record itself says so, and a decision cannot know. */
   metWhen: optional(condition),
   record: text('which record meets it'),
 })
 
-const implication = placed<Implication>(
-  record(
-    'an implication',
-    { when: condition, then: condition, because: text('why this follows') },
-    (value, reader, at) => {
-      const quantities = [...value.when, ...value.then].flat().some(({ test }) => !('values' in test))
-      if (value.when.length !== 1 || value.when[0]!.length !== 1 || value.then.length !== 1 || quantities)
-        complain(
-          reader,
-          at('when'),
-          "An implication goes from one fact under 'when' to facts under 'then', none of them a quantity.",
-        )
-    },
-  ),
+/** If the first fact has one of these values, the others can only have those. */
+export type Implication = TypeOf<typeof implication>
+const implication = record(
+  'an implication',
+  { when: condition, then: condition, because: text('why this follows') },
+  ({ when, then }, reader, at) => {
+    const isPlain = [when, then].every((side) => side.length === 1 && side[0]!.every(({ test }) => 'values' in test))
+    if (!isPlain || when[0]!.length !== 1)
+      complain(
+        reader,
+        at('when'),
+        "An implication goes from one fact under 'when' to facts under 'then', none of them a quantity.",
+      )
+  },
 )
 
 /** Complains of an answer from which, step by step, its own opposite follows: nobody could ever give it. */
@@ -175,7 +192,7 @@ const shapeOf = (format: string, may: <T>(shape: Shape<T>) => Shape<T | undefine
       facts: may(part('a fact', 'facts', fact)),
       obligations: may(part('an obligation', 'obligations', obligation)),
       limits: may(part('a limit', 'limits', limit)),
-      implications: may(list(implication)),
+      implications: may(list(placed(implication))),
     },
     ({ implications = [] }, reader, at) => {
       const { vocabulary } = reader

@@ -122,3 +122,33 @@ test('a classification that stops everything stops at once, asks for nothing mor
     'transfer-closed',
   )
 })
+
+test('whoever does not know the classification is helped to a suggestion, which they confirm', async () => {
+  interface Help {
+    tests: { name: string }[]
+    suggestion?: { value: string }
+    isUnsure: boolean
+  }
+  const help = (query: string) => tom.get<Help>(`/api/may-i/classify/council-class?audience=individual${query}`)
+  const { tests, suggestion } = await help('')
+  assert.deepEqual([tests.map(({ name }) => name), suggestion], [['_restricted', '_controlled'], undefined])
+  assert.equal((await help('&_controlled=yes')).suggestion, undefined, 'the most sensitive comes first')
+  assert.equal((await help('&_restricted=no&_controlled=yes')).suggestion?.value, 'controlled')
+  assert.equal((await help('&_restricted=no&_controlled=no')).suggestion?.value, 'public')
+  const unsure = await help('&_restricted=not-sure')
+  assert.deepEqual([unsure.suggestion?.value, unsure.isUnsure], ['restricted', true])
+  const html = (
+    await tom.call('GET', '/may-i/classify/council-class?audience=individual&_restricted=yes', undefined, page)
+  ).body
+  assert.match(html, /href="\/may-i\?audience=individual&amp;_suggest=restricted"/)
+  assert.equal((await tom.problem('GET', '/api/may-i/classify/artefact')).status, 404)
+
+  const { id } = await tom.post<{ id: string }>('/api/transfers')
+  const asked = (await tom.call('GET', `/transfers/${id}/ask/sensitivity?_suggest=restricted`, undefined, page)).body
+  assert.match(asked, /value="restricted" checked/)
+  assert.match(asked, new RegExp(`/transfers/${id}/classify/council-class`))
+  assert.deepEqual(
+    (await house.db.selectFrom('transfers').where('id', '=', id).select('facts').executeTakeFirstOrThrow()).facts,
+    {},
+  )
+})

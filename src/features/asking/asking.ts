@@ -8,6 +8,7 @@ import type { Visit } from '#edge/web/route'
 import { isId } from '#edge/web/fields'
 import { organisationById, organisationsBy } from '#features/organisations/queries'
 import { chosenIn, chosenWords, factsAsked, factsFrom } from '#features/rulebooks/answers'
+import { classifyModel, isGuided } from '#features/transfers/classifying'
 import { partnerFacts, senderFacts } from '#features/transfers/facts'
 import { notSure } from '#features/transfers/questions'
 import { stoppedBy, stopWords } from '#features/transfers/stopping'
@@ -17,6 +18,8 @@ import { methodWords } from '#features/transfers/words'
 const organisationName = '_organisation'
 const searchName = '_search'
 const unlisted = 'unlisted'
+/** What somebody was helped to: shown as chosen, and confirmed by them. */
+const suggestName = '_suggest'
 
 /** Somebody certifies an emergency only for a transfer that there is. */
 const notAsked = new Set(['emergency-certified'])
@@ -43,6 +46,21 @@ export function answersIn(
   return ok({ facts: factsFrom(chosen.value), unsure: unsure.map(({ id }) => id), told })
 }
 
+/** The answers so far, for the next address; what is only this page's is left out. */
+const givenIn = (query: Visit['query']): [string, string][] =>
+  Object.entries(query).flatMap(([name, value]) =>
+    value && name !== 'lang' && (!name.startsWith('_') || name === organisationName) ? [[name, value]] : [],
+  )
+
+/** Help with a classification, with the way back to the question. */
+export function helpToChoose(visit: Visit): Outcome<{ title: string } & Record<string, unknown>> {
+  const fact = visit.params.fact!
+  const model = classifyModel(visit, fact)
+  const given = givenIn(visit.query)
+  const backUrl = `/may-i?${new URLSearchParams(given)}`
+  return model.ok ? ok({ ...model.value, given, hereUrl: `/may-i/classify/${fact}`, backUrl }) : model
+}
+
 /** The next question, or the answer: as far as it can be known before there is anything to send. Nothing is kept. */
 export async function mayI(visit: Visit): Promise<Outcome<{ title: string } & Record<string, unknown>>> {
   const { house, query, actor } = visit
@@ -52,7 +70,7 @@ export async function mayI(visit: Visit): Promise<Outcome<{ title: string } & Re
   const { facts: told, unsure, told: words } = read.value
   const stopped = stoppedBy(policy, told)
   if (stopped) return ok({ title: 'Stop: do not send this', step: 'stop', stopped: stopWords(policy, stopped) })
-  const given = Object.entries(query).filter(([name, value]) => name !== searchName && name !== 'lang' && value)
+  const given = givenIn(query)
   const asked = factsAsked(policy)
   const page = { given, told: words, startUrl: '/may-i' }
 
@@ -93,7 +111,8 @@ export async function mayI(visit: Visit): Promise<Outcome<{ title: string } & Re
       ...page,
       title: question,
       step: 'ask',
-      question: { id: fact, words: question, hint, why },
+      question: { id: fact, words: question, hint, why, suggested: query[suggestName] },
+      helpUrl: isGuided(policy, fact) ? `/may-i/classify/${fact}?${new URLSearchParams(given)}` : undefined,
       options: answers.map(({ value, label }) => ({ value, label, hint: options?.get(value)?.hint })),
       notSure,
     })

@@ -5,7 +5,7 @@ import type { Policy } from '#core/policy/stack'
 import { inTransaction } from '#edge/store/database'
 import { line, optional } from '#edge/web/fields'
 import { action, screen, type Route } from '#edge/web/route'
-import { answersIn, mayI } from '#features/asking/asking'
+import { answersIn, helpToChoose, mayI } from '#features/asking/asking'
 import { startTransfer } from '#features/transfers/starting'
 
 const ask = screen({
@@ -14,6 +14,14 @@ const ask = screen({
   summary: 'May I…? The questions and the answer, without starting a transfer; the address holds the answers so far',
   view: 'asking/views/may-i',
   load: mayI,
+})
+
+const classify = screen({
+  path: '/may-i/classify/:fact',
+  who: 'signed-in',
+  summary: 'Help to choose a classification; nothing is kept',
+  view: 'transfers/views/classify',
+  load: async (visit) => helpToChoose(visit),
 })
 
 /** The answers become a transfer, whose own pages ask what is still needed. */
@@ -34,4 +42,4 @@ const become = (policy: Policy): Route =>
     then: ({ id }) => `/transfers/${id}/who`,
   })
 
-export const routes = (policy: Policy): Route[] => [ask, become(policy)]
+export const routes = (policy: Policy): Route[] => [ask, classify, become(policy)]

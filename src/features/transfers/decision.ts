@@ -159,7 +159,8 @@ export async function mayAlsoHave(tx: Tx, house: House, transfer: TransferRow, r
 /**
  * Takes the decision again before the first byte goes, with what was measured.
  *
- * @returns marking, handling and the longest a parcel may be kept; or `method-not-allowed` or `gates-open`
+ * @returns marking, handling, whether what opens it may go to the same mailbox, and the longest it may be kept; or
+ *   `method-not-allowed` or `gates-open`
  */
 export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, sizeBytes: number) {
   const kept = await keepDecision(tx, house, transfer, sizeBytes)
@@ -167,9 +168,12 @@ export async function decideAgain(tx: Tx, house: House, transfer: TransferRow, s
   const usable = usableNow(kept.value.decision.methods[transfer.method!])
   if (!usable.ok) return usable
   const method = usable.value
-  const councilClass = transfer.facts['council-class']
+  const classes = ['government-class', 'council-class'].map((id) => transfer.facts[id])
+  const { secretChannel = 'automatic-same-mailbox' } = method.limits
   return ok({
-    marking: typeof councilClass === 'string' ? councilClass.toUpperCase() : '',
+    // Each scheme's own word: they are never made into one.
+    marking: classes.flatMap((value) => (typeof value === 'string' ? value.toUpperCase() : [])).join(', '),
+    sameMailbox: secretChannel === 'automatic-same-mailbox',
     handling: handlingWords,
     parcelDays: Math.min(limits.parcelDaysMax, Number(method.limits.parcelDays ?? limits.parcelDaysMax)),
   })

@@ -9,6 +9,7 @@ import type { Visit } from '#edge/web/route'
 import { adviceOf, certificationOf } from '#features/approvals/approvals'
 import { searchDirectory } from '#features/organisations/directory'
 import { withAdvice } from '#features/transfers/facts'
+import { isGuided } from '#features/transfers/classifying'
 import { decideNow, unmet } from '#features/transfers/decision'
 import { answerOf, askable, bandsOf, factsOfPage, notSure, pageOf } from '#features/transfers/questions'
 import {
@@ -21,6 +22,7 @@ import {
   shownRecipients,
   type TransferRow,
 } from '#features/transfers/queries'
+import { versionsOf } from '#features/transfers/versions'
 import { eventWords, methodWords, stateWords } from '#features/transfers/words'
 
 type Modelled = Promise<Outcome<{ title: string } & Record<string, unknown>>>
@@ -91,7 +93,10 @@ export async function askModel(visit: Visit, transfer: TransferRow, page: string
   if (asked.length === 0 || !asked.every((id) => open.includes(id))) return fail('not-found')
   const questions = asked.map((id) => {
     const fact = policy.facts.find((each) => each.id === id)!.fact
-    return { id, ...fact, options: optionsOf(visit.house, id, fact), answer: answerOf(policy, id, fact, transfer) }
+    const answer = answerOf(policy, id, fact, transfer)
+    const isGuidable = isGuided(policy, id)
+    const suggested = isGuidable ? visit.query._suggest : undefined
+    return { id, ...fact, isGuidable, options: optionsOf(visit.house, id, fact), answer: suggested ?? answer }
   })
   const titles: Record<string, string> = {
     sensitivity: 'How sensitive is it?',
@@ -175,6 +180,7 @@ export async function decisionModel(visit: Visit, asked: TransferRow): Modelled 
     atRisk: transfer.facts.urgency === 'at-risk-now',
     published: transfer.facts.published === true,
     advice: await adviceOf(house.db, transfer.id),
+    versions: await versionsOf(house, asked),
     rulebooks: rulebooks.map(({ title, version, guidanceDate, reviewDate }) => ({
       title,
       version,
@@ -212,6 +218,7 @@ export async function transferModel(visit: Visit, transfer: TransferRow): Modell
     isOwn: transfer.senderId === visit.actor.id,
     sender: sender?.fullName,
     state: stateWords[transfer.state] ?? transfer.state,
+    versions: await versionsOf(house, transfer),
     methodName: transfer.method ? house.policy.vocabulary.methods.get(transfer.method)?.name : undefined,
     recipients,
     // The policy is consulted at every step; only the last time is news.

@@ -57,7 +57,9 @@ export async function nextPath(house: House, transfer: TransferRow): Promise<Out
     if (next.value) return ok(`${at}/ask/${pageOf(house.policy, next.value.fact)}`)
   }
   const atRisk =
-    transfer.facts.urgency === 'at-risk-now' && all.some((facts) => facts['emergency-certified'] === undefined)
+    isRead(house.policy, house.policy.placeOf.get('emergency-certified')!) &&
+    transfer.facts.urgency === 'at-risk-now' &&
+    all.some((facts) => facts['emergency-certified'] === undefined)
   return ok(atRisk ? `${at}/emergency` : `${at}/decision`)
 }
 

@@ -8,9 +8,10 @@ import { choice, fields, line, optional, text, yesNo } from '#edge/web/fields'
 import { action, screen, type Route } from '#edge/web/route'
 import { askAdvice, certifyEmergency } from '#features/approvals/approvals'
 import { at, change, page, toNext, unchosen } from '#features/transfers/change'
-import { keepDecision } from '#features/transfers/decision'
+import { classifyModel } from '#features/transfers/classifying'
+import { decideNow, keepDecision } from '#features/transfers/decision'
 import { agreementModel, askModel, decisionModel, recordModel, transferModel } from '#features/transfers/models'
-import { askable, factsOfPage, readAnswers } from '#features/transfers/questions'
+import { askable, factsOfPage, pageOf, readAnswers } from '#features/transfers/questions'
 import { lockTransfer, updateTransfer } from '#features/transfers/queries'
 import { recipientRoutes } from '#features/transfers/recipient-routes'
 import { startTransfer } from '#features/transfers/starting'
@@ -209,6 +210,23 @@ const chooseMethod = action({
   then: toNext,
 })
 
+const decideAgainNow = action({
+  path: at('/decide-again'),
+  who: 'signed-in',
+  summary: 'Decide an open transfer again, by the rulebooks in force',
+  fields: fields({}),
+  run: (visit) =>
+    change(visit, async (tx, transfer) => {
+      const decided = await decideNow(tx, visit.house, transfer)
+      if (!decided.ok || !transfer.method) return decided
+      const outcome = decided.value.decision.methods[transfer.method]?.outcome
+      // A way that is not allowed any more is chosen anew.
+      if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') await updateTransfer(tx, transfer.id, unchosen)
+      return ok()
+    }),
+  then: toNext,
+})
+
 const stop = action({
   path: at('/stop'),
   who: 'signed-in',
@@ -255,6 +273,16 @@ export const transferPage = screen({
   },
 })
 
+const classifyPage = page('/classify/:fact', 'Help to choose a classification', 'classify', async (visit, transfer) => {
+  const fact = visit.params.fact!
+  const model = classifyModel(visit, fact)
+  const { policy } = visit.house
+  const at = `/transfers/${transfer.id}`
+  return model.ok
+    ? ok({ ...model.value, hereUrl: `${at}/classify/${fact}`, backUrl: `${at}/ask/${pageOf(policy, fact)}` })
+    : model
+})
+
 const stoppedPage = page('/stopped', 'What stopped this at once', 'stopped', stoppedModel)
 
 const agreementPage = page('/agreement', 'The agreement that covers this', 'agreement', agreementModel)
@@ -271,7 +299,9 @@ export const routes = (policy: Policy): Route[] => [
   advicePage,
   advice,
   chooseMethod,
+  decideAgainNow,
   stop,
+  classifyPage,
   stoppedPage,
   recordPage,
   agreementPage,

@@ -19,11 +19,14 @@ const howTold: Record<string, string> = {
   letter: 'by letter',
 }
 
+const policyWords = (rulebooks: unknown): string =>
+  Array.isArray(rulebooks) ? `: ${rulebooks.map(({ id, version }) => `${id} ${version}`).join(', ')}` : ''
+
 /** What happened, for the timeline; undefined for what is no news to a person. */
 export function eventWords(name: string, body: Record<string, unknown>, who: string): string | undefined {
   const known: Record<string, string> = {
     'transfer-started': 'Started',
-    decided: 'The policy was consulted',
+    decided: `The policy was consulted${policyWords(body.rulebooks)}`,
     'recipient-added': `${who} was added`,
     'recipient-removed': `${who} was taken off`,
     'recipient-confirmed': `${who} was confirmed as the right person`,

@@ -132,7 +132,7 @@ export function mayCall(who: Who, visit: Visit): Problem | undefined {
 }
 
 /** The parameters of addresses that are words or numbers; every other one is an id. */
-const notIds = new Set(['page', 'method', 'n', 'rulebook', '*'])
+const notIds = new Set(['page', 'method', 'fact', 'n', 'rulebook', '*'])
 
 /** `not-found` for an address whose ids cannot be anything's: the database refuses to compare anything else with one. */
 export function ofNothing(params: Visit['params']): Problem | undefined {
