@@ -66,9 +66,9 @@ export interface Decision {
 }
 
 /** What a rule does to its methods, as bits, so that rules are joined by `|`. */
-const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64, unclassed: 128 }
+export const effect = { allows: 1, mayAllow: 2, refers: 4, hangs: 8, refuses: 16, due: 32, late: 64, unclassed: 128 }
 
-export const isLifted = 3
+const isLifted = 3
 
 /** What every rule and every method comes to, in numbers. Analysis and questions work on these. */
 export interface Judged {
@@ -116,21 +116,30 @@ export function judge(policy: Policy, possible: Possible): Judged {
 /** Methods, best first. */
 const inOrder = ({ rank }: Judged): number[] => Array.from(rank.toSorted(), (each) => each % 100)
 
-function effectsOf({ rule, due, scheme }: CompiledRule, certain: boolean, possible: Possible): number {
-  let effects = 0
-  // Not joined away by what another rulebook allows: a stack would otherwise allow what one of its rulebooks refers.
-  if (rule.then === 'allow' && isOpen(possible[scheme]!)) effects = effect.mayAllow | effect.unclassed
-  else if (rule.then === 'allow') effects = certain ? effect.allows : effect.mayAllow
-  else if (rule.then === 'refuse') effects = certain ? effect.refuses : effect.hangs
-  else if (rule.then === 'refer') effects = certain ? effect.refers : effect.hangs
-  for (const { words, met } of due) {
+/** What a rule that applies does, as effects; what it requires included. */
+export function effectsOf(compiled: CompiledRule, certain: boolean, possible: Possible): number {
+  let effects = thenOf(compiled, certain, isOpen(possible[compiled.scheme]!))
+  for (const { words, met } of compiled.due) {
     const isUnmet = holds(met, possible) === 0
-    if (isUnmet && rule.unmet)
-      effects |= !certain ? effect.hangs : rule.unmet === 'refuse' ? effect.refuses : effect.refers
+    if (isUnmet && compiled.rule.unmet) effects |= unmetOf(compiled, certain)
     else effects |= effect.due | (isUnmet && words.phase === 'before' ? effect.late : 0)
   }
   return effects
 }
+
+/**
+ * What a rule does by its `then`. What one rulebook leaves unclassed is not joined away by what another allows: a stack
+ * would otherwise allow what one of its rulebooks refers.
+ */
+export function thenOf({ rule }: CompiledRule, certain: boolean, unclassed: boolean): number {
+  if (rule.then === 'require') return 0
+  if (rule.then !== 'allow') return certain ? effect[rule.then === 'refuse' ? 'refuses' : 'refers'] : effect.hangs
+  return unclassed ? effect.mayAllow | effect.unclassed : certain ? effect.allows : effect.mayAllow
+}
+
+/** What a rule does when something it requires is not met, if it says. */
+export const unmetOf = ({ rule }: CompiledRule, certain: boolean): number =>
+  rule.unmet === undefined ? 0 : certain ? effect[rule.unmet === 'refuse' ? 'refuses' : 'refers'] : effect.hangs
 
 /** The outcome for a method, once all rulebooks have spoken: default deny applies here and nowhere else. */
 function outcomeOf(effects: number): OutcomeWord {
@@ -150,7 +159,7 @@ function outcomeIn(effects: number): OutcomeWord {
 }
 
 /** 0 may be used, 1 once something known to be missing is there, 2 referred, 3 refused, 4 not spoken of. */
-function worth(effects: number): number {
+export function worth(effects: number): number {
   const outcome = outcomeOf(effects)
   if (outcome === 'REFER') return 2
   if (outcome === 'BLOCK') return isSpokenOf(effects) ? 3 : 4
@@ -167,25 +176,7 @@ export function best(policy: Policy, judged: Judged): number {
   return offered >= 0 && isUsable(judged, offered) ? offered : first
 }
 
-const isUsable = (judged: Judged, method: number) => worthOf(judged, method) < 2
-
-/** 0 may be used, 1 once something known to be missing is there, 2 referred, 3 refused, 4 not spoken of. */
-export const worthOf = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method]!)
-
-export const isRefusing = (effects: number) => (effects & effect.refuses) !== 0
-
-/** Whether a rule with these effects keeps its methods from being used. */
-export const isObstacle = (effects: number) =>
-  (effects & (effect.refuses | effect.refers | effect.hangs | effect.unclassed)) !== 0
-
-/** Whether a method, were everything else in its favour, would be preferred to another that may be used. */
-export function mayComeBefore(policy: Policy, judged: Judged, method: number, other: number): boolean {
-  const prefer = Math.min(
-    9999,
-    ...policy.rulesOf[method]!.flatMap(({ rule, place }) => (judged.status[place]! % 3 ? (rule.prefer ?? []) : [])),
-  )
-  return prefer * 100 + method < judged.rank[other]!
-}
+const isUsable = ({ ofMethod }: Judged, method: number) => worth(ofMethod[method]!) < 2
 
 /** What the rulebooks say about one method. */
 export function describe(

@@ -1,16 +1,25 @@
-import { ok, type Outcome } from '#core/kit/outcome'
+import { assert, ok, type Outcome } from '#core/kit/outcome'
 import {
   best,
-  isObstacle,
-  isRefusing,
-  judge,
-  mayComeBefore,
   describe,
-  worthOf,
-  type Judged,
+  effect,
+  effectsOf,
+  judge,
+  thenOf,
+  unmetOf,
+  worth,
   type MethodDecision,
 } from '#core/policy/decide'
-import { follow, holds, isOpen, possibleIn, type CompiledRule, type Policy, type Possible } from '#core/policy/stack'
+import {
+  follow,
+  holds,
+  isOpen,
+  possibleIn,
+  type CompiledRule,
+  type Group,
+  type Policy,
+  type Possible,
+} from '#core/policy/stack'
 import type { Fact } from '#core/policy/terms'
 
 export interface Question {
@@ -27,39 +36,27 @@ export interface Question {
 }
 
 /**
- * How many cases it looks at for one pair of answers, in rounds: short looks at every pair find most differences. After
- * the last the question is asked, needed or not: one question too many is better than a wrong answer.
+ * How many cases it looks at for one question. After the last the question is asked, needed or not: one question too many
+ * is better than a wrong answer.
  */
-const rounds = [30, 400]
+const mostLooks = 400
 
 /**
- * The next question whose answer can still change what the person is told to do: which method comes first, what it
- * obliges her to, or whom to ask. Other methods may stay open; `chosen` settles one of those instead.
+ * The question to ask next: the first, in the order of the person's thinking, whose answer can still change what she is
+ * told, whatever she answers to the others; null when no answer can. What she is told is which method comes first, what
+ * it obliges her to, or that she must ask first or may not send at all. Other methods may stay open.
  *
  * @param askable - facts she may be asked for; leave out those she was not sure of
- * @param chosen - the method she chose, when it is not the recommended one
  * @returns the question, null when there is none, or the same problems as `decide`
  */
-export function nextQuestion(
-  policy: Policy,
-  facts: unknown,
-  askable: readonly string[],
-  chosen?: string,
-): Outcome<Question | null> {
+export function nextQuestion(policy: Policy, facts: unknown, askable: readonly string[]): Outcome<Question | null> {
   const possible = possibleIn(policy, facts)
   if (!possible.ok) return possible
-  const open = policy.facts
-    .map(({ id, fact }, place) => ({ id, order: fact.order, place }))
-    .filter(({ id, place }) => askable.includes(id) && isOpen(possible.value[place]!) && isRead(policy, place))
-    .toSorted((a, b) => a.order - b.order)
-    .map(({ place }) => place)
-  const search: Search = {
-    policy,
-    open,
-    chosen: chosen === undefined ? undefined : policy.methods.indexOf(chosen),
-    looks: 0,
-  }
-  const next = open.find((place) => matters(search, possible.value, place)) ?? unsettled(search, possible.value)
+  const asks = Uint8Array.from(policy.facts, ({ id }, place) =>
+    askable.includes(id) && isOpen(possible.value[place]!) && isRead(policy, place) ? 1 : 0,
+  )
+  const search: Search = { policy, asks, open: [...asks.keys()].filter((place) => asks[place]), looks: 0 }
+  const next = search.open.find((place) => matters(search, possible.value, place)) ?? unsettled(search, possible.value)
   return ok(next === undefined ? null : questionAbout(policy, possible.value, next))
 }
 
@@ -69,10 +66,10 @@ export const isRead = ({ rules }: Policy, place: number) =>
 
 interface Search {
   policy: Policy
-  /** Places of the facts that may still be asked. */
+  /** For each fact, 1 if it may be asked; and their places, in the order of thinking. */
+  asks: Uint8Array
   open: number[]
-  chosen: number | undefined
-  /** How many more cases it may look at. */
+  /** How many cases it has looked at for this question. */
   looks: number
 }
 
@@ -80,186 +77,220 @@ interface Search {
  * What counts as the answer, as one text: two cases with the same text need not be told apart. For a refusal or a referral
  * that is the outcome alone, since nobody should be questioned further just to learn whom else she could ask.
  */
-export function answerText({ outcome, method, obligations, limits }: MethodDecision, named: boolean): string {
-  if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') return named ? `${method} ${outcome}` : outcome
+export function answerText({ outcome, method, obligations, limits }: MethodDecision): string {
+  if (outcome !== 'ALLOW' && outcome !== 'ALLOW_WITH') return outcome
   const due = obligations.map(({ id, met, certain }) => `${id} ${met} ${certain}`).toSorted()
   return JSON.stringify([outcome, method, due, Object.entries(limits).map(String).toSorted()])
 }
 
 /** The case with one more fact known, or nothing when that cannot be. */
 function withFact(policy: Policy, possible: Possible, place: number, bit: number): Possible | undefined {
+  if (possible[place] === bit) return possible
   if (!(possible[place]! & bit)) return undefined
   const next = possible.slice()
   next[place] = bit
   return follow(policy, next) === undefined ? next : undefined
 }
 
+/** The case with each value that a fact can have. */
+const worldsOf = ({ policy }: Search, possible: Possible, place: number): Possible[] =>
+  policy.facts[place]!.kinds.flatMap((bit) => withFact(policy, possible, place, bit) ?? [])
+
 /** Whether two answers to this question lead, for some answers to the others, to different things being told. */
 function matters(search: Search, possible: Possible, place: number): boolean {
-  const { rules, facts } = search.policy
-  const [first, ...others] = facts[place]!.kinds.flatMap((bit) => withFact(search.policy, possible, place, bit) ?? [])
-  if (!first) return false
-  // A classification that nobody gives is itself an answer: without it the rulebook allows nothing.
-  if (rules.some(({ scheme }) => scheme === place)) others.unshift(possible)
+  const worlds = worldsOf(search, possible, place)
+  const live = search.policy.rules.filter(({ when }) => holds(when, possible) !== 0)
   const open = search.open.filter((fact) => fact !== place)
-  let undecided = others
-  for (const looks of rounds) {
-    const found = undecided.map((other) => ({ other, is: differ({ ...search, looks, open }, rules, first, other) }))
-    if (found.some(({ is }) => is)) return true
-    undecided = found.flatMap(({ other, is }) => (is === undefined ? [other] : []))
-  }
-  return undecided.length > 0
+  const narrowed = { ...search, asks: search.asks.with(place, 0), open, looks: 0 }
+  const seeing = live.filter((rule) => sees(rule, worlds))
+  return seeing.length > 0 && isToldApart(narrowed, live, seeing, worlds)
 }
 
 /**
- * Whether some completion of two cases, alike but for one fact and what follows from it, is told apart; undefined when it
- * has looked too long. It fills in first what the rules that see the difference still wait for: that finds one soon.
+ * Whether some completion of cases, alike but for one fact and what follows from it, is told apart. It fills in first what
+ * the rules that see the difference still wait for: that finds one soon.
  *
- * @param rules - those that may see a difference; one that is certain and does the same in both sees none any more
+ * @param live - rules that may still apply
+ * @param seeing - those among them that may see the difference
  */
-function differ(search: Search, rules: CompiledRule[], a: Possible, b: Possible): boolean | undefined {
-  search.looks -= 1
-  if (search.looks < 0) return undefined
-  const [lookA, lookB] = [lookAt(search, a), lookAt(search, b)]
-  const waits = ({ place }: CompiledRule) => lookA.waits[place] === 1 || lookB.waits[place] === 1
-  const seeing = rules.filter((rule) => stateOf(rule, a) !== stateOf(rule, b) || (waits(rule) && sees(rule, a, b)))
-  if (seeing.length === 0) return false
-  const [answerA, answerB] = [settledAnswer(search, a, lookA), settledAnswer(search, b, lookB)]
-  if (answerA !== undefined && answerB !== undefined) return answerA !== answerB
+function isToldApart(search: Search, live: CompiledRule[], seeing: CompiledRule[], worlds: Possible[]): boolean {
+  if (worlds.length < 2) return false
+  search.looks += worlds.length
+  if (search.looks > mostLooks) return true
+  const stands = worlds.map((possible) => standOf(search, live, possible))
+  const answers = new Set(stands.flatMap((stand, at) => (stand.isSettled ? answer(search, worlds[at]!, stand) : [])))
+  if (answers.size > 1) return true
+  if (stands.every(({ isSettled }) => isSettled)) return false
+  const [first] = stands
+  const counts = ({ methods }: CompiledRule) => methods.some((at) => stands.some(({ inPlay }) => inPlay[at]))
+  const waits = ({ place }: CompiledRule) => stands.some((stand) => stand.waits[place])
+  const differs = ({ place, due }: CompiledRule) =>
+    due.length > 0 || stands.some(({ effects }) => effects[place] !== first!.effects[place])
+  const still = seeing.filter((rule) => (waits(rule) || differs(rule)) && counts(rule) && sees(rule, worlds))
+  if (still.length === 0 && stands.every(({ surely }) => surely === first!.surely)) return false
+  const applying = live.filter(({ place }) => stands.some(({ effects }) => effects[place]))
   const next =
-    nextOpen(search.open, seeing.filter(waits), a, b) ?? nextOpen(search.open, search.policy.rules.filter(waits), a, b)
-  for (const bit of search.policy.facts[next!]!.kinds) {
-    const nextA = isOpen(a[next!]!) ? withFact(search.policy, a, next!, bit) : a
-    const nextB = isOpen(b[next!]!) ? withFact(search.policy, b, next!, bit) : b
-    const found = nextA && nextB ? differ(search, seeing, nextA, nextB) : false
-    if (found !== false) return found
-  }
-  return false
-}
-
-/** Whether a test of this rule comes out differently in the two cases. */
-function sees({ scheme, tests }: CompiledRule, a: Possible, b: Possible): boolean {
-  if (isOpen(a[scheme]!) !== isOpen(b[scheme]!)) return true
-  for (let at = 0; at < tests.length; at += 2) {
-    const [place, mask] = [tests[at]!, tests[at + 1]!]
-    if (a[place] !== b[place] && outcomeOfTest(a[place]!, mask) !== outcomeOfTest(b[place]!, mask)) return true
-  }
-  return false
-}
-
-const outcomeOfTest = (left: number, mask: number) => ((left & mask) === 0 ? 0 : (left & ~mask) === 0 ? 2 : 1)
-
-/** What a rule does, as a number: equal numbers, equal doings. */
-function stateOf({ rule, when, lifts, due, scheme }: CompiledRule, possible: Possible): number {
-  let state: number = holds(when, possible)
-  if (state === 0) return 0
-  if (rule.then === 'allow' && isOpen(possible[scheme]!)) state += 2
-  for (const lift of lifts) state = state * 3 + holds(lift.when, possible)
-  for (const { met } of due) state = state * 3 + holds(met, possible)
-  return state
-}
-
-interface Look {
-  judged: Judged
-  /** For each rule, 1 if it may still do something else, once more is asked. */
-  waits: Uint8Array
-}
-
-function lookAt({ policy, open }: Search, possible: Possible): Look {
-  const judged = judge(policy, possible)
-  const canAsk = new Uint8Array(possible.length)
-  for (const place of open) if (isOpen(possible[place]!)) canAsk[place] = 1
-  const waits = new Uint8Array(policy.rules.length)
-  for (const { place, rule, scheme, reads, lifts, due } of policy.rules) {
-    const status = judged.status[place]!
-    if (status === 0) continue
-    if (rule.then === 'allow' && canAsk[scheme]) waits[place] = 1
-    else if (
-      reads.some((fact) => canAsk[fact]) &&
-      (status !== 2 ||
-        lifts.some((lift) => holds(lift.when, possible) === 1) ||
-        due.some(({ met }) => met && holds(met, possible) === 1))
+    firstRead(search, still.filter(waits), worlds) ??
+    firstRead(
+      search,
+      applying.filter((rule) => waits(rule) && counts(rule)),
+      worlds,
     )
-      waits[place] = 1
-  }
-  return { judged, waits }
+  assert(next !== undefined, 'a case that is not settled waits for a fact')
+  const { policy } = search
+  return policy.facts[next]!.kinds.some((bit) => {
+    const known = worlds.flatMap((possible) => withFact(policy, possible, next, bit) ?? [])
+    return isToldApart(search, applying, still, known)
+  })
 }
 
-/** The answer, if no more questions can change it. */
-function settledAnswer(search: Search, possible: Possible, { judged, waits }: Look): string | undefined {
-  const { policy, chosen } = search
-  const told = chosen ?? best(policy, judged)
-  const isCertain = (method: number) => policy.rulesOf[method]!.every(({ place }) => !waits[place])
-  const isSettled = () => {
-    if (chosen !== undefined) return isCertain(chosen)
-    const now = worthOf(judged, told)
-    // When nothing can be used yet, the one told about may itself turn out to be usable.
-    const rivals = [...policy.rulesOf.keys()].filter(
-      (method) =>
-        now > 1 || (method !== told && policy.isOffered[method] && mayComeBefore(policy, judged, method, told)),
-    )
-    if (rivals.some((method) => canBeUsed(policy, judged, waits, method))) return false
-    if (now < 2) return policy.isOffered[told] && isCertain(told)
-    // Nothing can be used any more. It stays referred if some method cannot be refused, and refused if all are for good.
-    if (now === 2)
-      return policy.rulesOf.some(
-        (rules, method) =>
-          worthOf(judged, method) === 2 && rules.every((rule) => !waits[rule.place] || !mayRefuse(rule)),
-      )
-    return policy.rulesOf.every(
-      (rules, method) =>
-        isCertain(method) || rules.some(({ place }) => !waits[place] && isRefusing(judged.ofRule[place]!)),
-    )
-  }
-  return waits.every((each) => each === 0) || isSettled() ? answerAt(search, judged, possible, told) : undefined
+/** Whether a test of this rule comes out differently in some of the worlds, or may. */
+function sees({ scheme, tests }: CompiledRule, [first, ...others]: Possible[]): boolean {
+  return others.some((other) => {
+    if (isOpen(first![scheme]!) !== isOpen(other[scheme]!)) return true
+    for (let at = 0; at < tests.length; at += 2) {
+      const [a, b, mask] = [first![tests[at]!]!, other[tests[at]!]!, tests[at + 1]!]
+      if (a !== b && !((a & mask) === 0 && (b & mask) === 0) && !((a & ~mask) === 0 && (b & ~mask) === 0)) return true
+    }
+    return false
+  })
 }
 
-const answerAt = ({ policy, chosen }: Search, judged: Judged, possible: Possible, told: number) =>
-  answerText(describe(policy, judged, possible, told), chosen !== undefined)
-
-const mayRefuse = ({ rule }: CompiledRule) => rule.then === 'refuse' || rule.unmet === 'refuse'
-
-/** Whether some rule may still allow a method and none keeps it from being used for good. */
-function canBeUsed({ rulesOf }: Policy, judged: Judged, waits: Uint8Array, method: number): boolean {
-  const rules = rulesOf[method]!
-  return (
-    rules.some(({ rule, place }) => rule.then === 'allow' && judged.status[place]! > 0) &&
-    !rules.some(({ place }) => !waits[place] && isObstacle(judged.ofRule[place]!))
-  )
-}
-
-function nextOpen(open: number[], waiting: CompiledRule[], a: Possible, b: Possible): number | undefined {
-  return open.find(
+/** The first fact, in the order of thinking, that these rules read and that is open in some world. */
+const firstRead = ({ open }: Search, rules: CompiledRule[], worlds: Possible[]): number | undefined =>
+  open.find(
     (place) =>
-      (isOpen(a[place]!) || isOpen(b[place]!)) &&
-      waiting.some(({ scheme, reads }) => scheme === place || reads.includes(place)),
+      worlds.some((possible) => isOpen(possible[place]!)) &&
+      rules.some(({ scheme, reads }) => scheme === place || reads.includes(place)),
   )
+
+/** How a case stands: what is sure of it, and what may still become of it once more is asked. */
+interface Stand {
+  /** For each rule, what it does now; and 1 if that may change. */
+  effects: Uint8Array
+  waits: Uint8Array
+  /** For each method, 1 if it may still be the one told about, or change the outcome that is told. */
+  inPlay: Uint8Array
+  /** The score of the best that is sure, and its method. */
+  surely: number
+  method: number
+  isSettled: boolean
 }
+
+function standOf({ policy, asks }: Search, live: CompiledRule[], possible: Possible): Stand {
+  const { methods, rules, rulesOf } = policy
+  const [effects, waits] = [new Uint8Array(rules.length), new Uint8Array(rules.length)]
+  const [must, may, inPlay] = [methods, methods, methods].map(({ length }) => new Uint8Array(length)) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ]
+  const [least, most] = [new Float64Array(methods.length).fill(9999), new Float64Array(methods.length).fill(9999)]
+  for (const compiled of live) {
+    const { place, rule } = compiled
+    const { now, sure, could, changes, mayCount, counts } = reachOf(compiled, asks, possible)
+    effects[place] = now
+    waits[place] = changes ? 1 : 0
+    for (const method of compiled.methods) {
+      must[method]! |= sure
+      may[method]! |= could
+      if (rule.prefer === undefined) continue
+      if (mayCount) least[method] = Math.min(least[method]!, rule.prefer)
+      if (counts) most[method] = Math.min(most[method]!, rule.prefer)
+    }
+  }
+  let [surely, method] = [Infinity, 0]
+  for (let at = 0; at < methods.length; at += 1) {
+    least[at] = score(policy, bestOf(must[at]!, may[at]!), least[at]!, at)
+    most[at] = score(policy, worstOf(must[at]!, may[at]!), most[at]!, at)
+    if (most[at]! < surely) [surely, method] = [most[at]!, at]
+  }
+  const isUsable = surely < referred
+  let rivals = 0
+  for (let at = 0; at < methods.length; at += 1) {
+    if (isUsable && at === method) inPlay[at] = 1
+    else if (least[at]! < surely) rivals += inPlay[at] = 1
+  }
+  const isSettled = rivals === 0 && (!isUsable || rulesOf[method]!.every(({ place }) => waits[place] === 0))
+  return { effects, waits, inPlay, surely, method, isSettled }
+}
+
+const nowhere = { now: 0, sure: 0, could: 0, changes: false, mayCount: false, counts: false }
+
+/** What a rule does now, what it does whatever is answered, and what it could do; and whether its preference counts. */
+function reachOf(compiled: CompiledRule, asks: Uint8Array, possible: Possible) {
+  const { when, lifts, due, scheme, rule } = compiled
+  const state = holds(when, possible)
+  if (state === 0 || lifts.some((lift) => holds(lift.when, possible) === 2)) return nowhere
+  const now = effectsOf(compiled, state === 2, possible)
+  const ends =
+    (state === 1 && hangsOn(asks, when, possible)) || lifts.some((lift) => hangsOn(asks, lift.when, possible))
+  const unclassed = rule.then === 'allow' && isOpen(possible[scheme]!)
+  const classes = unclassed && asks[scheme] === 1
+  const changes = ends || classes || due.some(({ met }) => met !== undefined && hangsOn(asks, met, possible))
+  const counts = state === 2 && !ends
+  const mayCount = state === 2 || ends
+  if (!changes) return { now, sure: now, could: now, changes, mayCount, counts }
+  const then = thenOf(compiled, true, unclassed && !classes)
+  let could = now | then | unmetOf(compiled, true)
+  if (state === 1) could |= thenOf(compiled, false, unclassed && !classes) | unmetOf(compiled, false)
+  if (due.length > 0) could |= effect.due | effect.late
+  return { now, sure: counts ? then : 0, could, changes, mayCount, counts }
+}
+
+/** Whether a condition is not known for want of something that may be asked. */
+function hangsOn(asks: Uint8Array, condition: Group[], possible: Possible): boolean {
+  for (const group of condition)
+    for (let at = 0; at < group.length; at += 2) {
+      const left = possible[group[at]!]!
+      const common = left & group[at + 1]!
+      if (asks[group[at]!] === 1 && common !== 0 && common !== left) return true
+    }
+  return false
+}
+
+const [referred, refused] = [4e6, 5e6]
+
+/** Smaller is told before larger: what may be used here, what may be used elsewhere; then only the outcome counts. */
+function score({ isOffered }: Policy, effects: number, prefer: number, method: number): number {
+  const is = worth(effects)
+  if (is >= 2) return is === 2 ? referred : refused
+  return is * 1e6 + prefer * 100 + method + (isOffered[method] ? 0 : 2e6)
+}
+
+const bad = effect.refuses | effect.refers | effect.hangs | effect.unclassed | effect.late
+const spoken = effect.allows | effect.mayAllow | effect.refers | effect.refuses
+
+/** The best that may become of a method, by what its rules must do and what they may do. */
+function bestOf(must: number, may: number): number {
+  const effects = (must & bad) | (may & ~bad)
+  return worth(effects) < 3 || must & effect.refuses || !(may & spoken) ? effects : effect.refers
+}
+
+/** The worst: what only may be said is not said, unless it stands in the way. */
+const worstOf = (must: number, may: number): number => (must & spoken ? (may & bad) | (must & ~bad) : 0)
+
+const answer = ({ policy }: Search, possible: Possible, { surely, method }: Stand): string =>
+  surely >= referred
+    ? surely === referred
+      ? 'REFER'
+      : 'BLOCK'
+    : answerText(describe(policy, judge(policy, possible), possible, method))
 
 /**
  * Rules that only together are certain ("if yes" and "if no") leave a half-known case undecided although every answer
  * leads to the same. Then one more answer is asked for, so that the decision stored is the one that all answers lead to.
  */
 function unsettled(search: Search, possible: Possible): number | undefined {
-  const { policy, open, chosen } = search
-  let whole = possible
-  for (const place of open)
-    whole =
-      policy.facts[place]!.kinds.map((bit) => withFact(policy, whole, place, bit)).find((next) => next !== undefined) ??
-      whole
+  const { policy, open } = search
+  const whole = open.reduce((known, place) => worldsOf(search, known, place)[0] ?? known, possible)
   const [now, then] = [possible, whole].map((each) => {
     const judged = judge(policy, each)
-    return answerAt(search, judged, each, chosen ?? best(policy, judged))
+    return answerText(describe(policy, judged, each, best(policy, judged)))
   })
-  const { waits } = lookAt(search, possible)
-  return now === then
-    ? undefined
-    : nextOpen(
-        open,
-        policy.rules.filter(({ place }) => waits[place]),
-        possible,
-        possible,
-      )
+  const { waits } = standOf(search, policy.rules, possible)
+  const waiting = policy.rules.filter(({ place }) => waits[place])
+  return now === then ? undefined : firstRead(search, waiting, [possible])
 }
 
 function questionAbout(policy: Policy, possible: Possible, place: number): Question {
