@@ -168,20 +168,20 @@ const shape = record(
     scope: optional(condition, always),
     rules: list(placed({ ...rule, schema: () => ({ $ref: '#/$defs/rule' }) })),
   },
-  ({ rules, scope, parameters, ...head }, reader, at) => {
+  ({ rules: all, ...head }, reader, at) => {
+    const rules = all.map(({ value }) => value)
     if (head.reviewDate <= head.guidanceDate)
       complain(reader, at('reviewDate'), "'review-date' is not after 'guidance-date'.")
-    for (const id of repeated(rules.map(({ value }) => value.id))) {
-      const last = rules.findLast(({ value }) => value.id === id)
-      complain(reader, last?.node, `Rule ${id} is there twice. Give one another id.`)
-    }
-    for (const { node } of rules.filter(({ value }) => value.when === 'not-sure').slice(1))
+    for (const id of repeated(rules.map((each) => each.id)))
+      complain(
+        reader,
+        all[rules.findLastIndex((each) => each.id === id)]!.node,
+        `Rule ${id} is there twice. Give one another id.`,
+      )
+    for (const { node } of all.filter(({ value }) => value.when === 'not-sure').slice(1))
       complain(reader, node, "Only one rule may be for 'not-sure'.")
-    for (const [fact, amounts] of amountsIn(
-      [scope, ...rules.flatMap(({ value }) => conditionsOf(value, reader.vocabulary))],
-      parameters,
-    ))
-      if (amounts.size > limits.quantityBounds)
+    for (const [fact, { size }] of amountsIn({ ...head, rules }, reader.vocabulary))
+      if (size > limits.quantityBounds)
         complain(reader, at('rules'), `'${fact}' is compared with more than ${limits.quantityBounds} amounts.`)
   },
 )
@@ -190,16 +190,18 @@ export type Clause = TypeOf<typeof clause>
 export type Rule = TypeOf<typeof rule>
 export type Rulebook = Omit<TypeOf<typeof shape>, 'format' | 'rules'> & { rules: Rule[] }
 
-/** All that a rule asks of facts, but for its rulebook's scope. */
-export function conditionsOf({ when: holds, liftedBy, require }: Rule, vocabulary: Vocabulary): Condition[] {
-  const met = require.map((id) => vocabulary.obligations.get(id)!.metWhen ?? [])
-  return [holds === 'not-sure' ? [] : holds, ...liftedBy.map((lift) => lift.when), ...met]
-}
-
-/** Every amount with which each quantity is compared. */
-export function amountsIn(conditions: Condition[], parameters: Rulebook['parameters']): Map<string, Set<number>> {
+/** Every amount with which a rulebook compares each quantity. */
+export function amountsIn(
+  { scope, rules, parameters }: Pick<Rulebook, 'scope' | 'rules' | 'parameters'>,
+  vocabulary: Vocabulary,
+): Map<string, Set<number>> {
   const all = new Map<string, Set<number>>()
-  for (const [fact, bound] of conditions.flatMap(boundsIn)) {
+  const conditions = rules.flatMap(({ when: holds, liftedBy, require }) => [
+    holds === 'not-sure' ? [] : holds,
+    ...liftedBy.map((lift) => lift.when),
+    ...require.map((id) => vocabulary.obligations.get(id)!.metWhen ?? []),
+  ])
+  for (const [fact, bound] of [scope, ...conditions].flatMap(boundsIn)) {
     const found = 'parameter' in bound ? parameters.get(bound.parameter) : bound
     if (typeof found === 'object') all.set(fact, (all.get(fact) ?? new Set()).add(found.amount))
   }

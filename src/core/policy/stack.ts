@@ -1,6 +1,7 @@
 import { limits } from '#core/kit/limits'
 import { assert, fail, ok, type Outcome } from '#core/kit/outcome'
 import { thisMethod, valuesOf } from '#core/policy/condition'
+import { amountsIn } from '#core/policy/rulebook'
 import { nearest } from '#core/policy/shape'
 import type { Bound, Condition, Fact, Obligation, Phase, Rule, Rulebook, Test, Vocabulary } from '#core/policy/terms'
 
@@ -175,21 +176,11 @@ function amountOf(bound: Bound, parameters: Rulebook['parameters']): number {
   return found.amount
 }
 
-function conditionsOf(rule: Rule, rulebook: Rulebook, vocabulary: Vocabulary): Condition[] {
-  const met = rule.require.map((id) => vocabulary.obligations.get(id)!.metWhen ?? [])
-  return [rulebook.scope, rule.when === 'not-sure' ? [] : rule.when, ...rule.liftedBy.map(({ when }) => when), ...met]
-}
-
 function compileFacts(vocabulary: Vocabulary, rulebooks: Rulebook[]): CompiledFact[] {
-  const cuts = new Map<string, Set<number>>()
-  for (const rulebook of rulebooks)
-    for (const rule of rulebook.rules)
-      for (const { fact, test } of conditionsOf(rule, rulebook, vocabulary).flat(2))
-        for (const bound of 'values' in test ? [] : [test.above, test.atMost])
-          if (bound) cuts.set(fact, (cuts.get(fact) ?? new Set()).add(amountOf(bound, rulebook.parameters)))
+  const amounts = rulebooks.map((rulebook) => amountsIn(rulebook, vocabulary))
   const inOrder = [...vocabulary.facts].toSorted(([, a], [, b]) => a.order - b.order)
   return inOrder.map(([id, fact]) => {
-    const bounds = [...(cuts.get(id) ?? [])].toSorted((a, b) => a - b)
+    const bounds = [...new Set(amounts.flatMap((all) => [...(all.get(id) ?? [])]))].toSorted((a, b) => a - b)
     assert(bounds.length < 30, `at most 29 bounds are compared with ${id}`)
     const values = valuesOf(fact, vocabulary)
     const bits = new Map<unknown, number>(values.map((value, place) => [value, 1 << place]))
