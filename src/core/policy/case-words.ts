@@ -79,11 +79,8 @@ export function describeCases(policy: Policy, space: Space, set: Cases): Describ
   if (set === space.none) return { cases: 0n, where: [], of: 0n, example: {}, because: [] }
   const cube = (masks: Possible, places: number[]) =>
     space.where([places.flatMap((place): Group => [place, masks[place]!])])
-  const occurring = (of: Cases) =>
-    Int32Array.from(policy.facts, ({ alike }, place) =>
-      alike.reduce((sum, mask) => (space.and(of, space.where([[place, mask]])) === space.none ? sum : sum | mask), 0),
-    )
-  const [shared, usual, one] = [occurring(set), occurring(space.all), space.first(set)]
+  const [shared, usual, one] = [space.values(set), space.values(space.all), space.first(set)]
+  const others = space.minus(space.all, set)
   /** Leaves out, from the last on, what is not needed. */
   const fewest = (places: number[], isEnough: (left: number[]) => boolean) =>
     places.reduceRight((left, place) => {
@@ -94,7 +91,7 @@ export function describeCases(policy: Policy, space: Space, set: Cases): Describ
   const apart = read.filter((place) => shared[place] !== usual[place])
   const within = cube(shared, apart)
   const places = fewest(apart, (left) => cube(shared, left) === within)
-  const needed = fewest(read, (left) => space.minus(cube(one, left), set) === space.none)
+  const needed = fewest(read, (left) => space.and(cube(one, left), others) === space.none)
   const example = factsOf(policy, one, read)
   const only = Object.fromEntries(needed.map((place) => [policy.facts[place]!.id, example[policy.facts[place]!.id]!]))
   return {

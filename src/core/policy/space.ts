@@ -21,6 +21,8 @@ export interface Space {
   minus: (a: Cases, b: Cases) => Cases
   /** How many cases; exact. */
   count: (set: Cases) => bigint
+  /** For each fact, which of its values occur in the set. */
+  values: (set: Cases) => Possible
   /** The first case of a set, each fact at one value. */
   first: (set: Cases) => Possible
   /** True once the diagrams have become more than the limit: nothing computed is right then. */
@@ -96,6 +98,22 @@ export function spaceOf({ facts, implications }: Pick<Policy, 'facts' | 'implica
     or: (...sets) => sets.reduce((a, b) => apply('or', a, b), 0),
     minus: (a, b) => apply('minus', a, b),
     count: counter(facts, place, branches),
+    values(set) {
+      const values = new Int32Array(depth)
+      const seen = new Set<Cases>()
+      const walk = (at: Cases, from: number) => {
+        for (let skipped = from; skipped < place[at]!; skipped += 1) values[skipped] = facts[skipped]!.all
+        if (at === 1 || seen.has(at)) return
+        seen.add(at)
+        for (const [kind, below] of branches[at]!.entries())
+          if (below !== 0) {
+            values[place[at]!]! |= facts[place[at]!]!.alike[kind]!
+            walk(below, place[at]! + 1)
+          }
+      }
+      if (set !== 0) walk(set, 0)
+      return values
+    },
     first(set) {
       const found = Int32Array.from(facts, ({ kinds }) => kinds[0]!)
       for (let at = set; at > 1;) {
