@@ -303,6 +303,17 @@ test('bytes that no parcel has are found once they can no longer be on their way
   await blobs.remove(key)
 })
 
+test('a parcel that is destroyed while its bytes are looked for is no finding', async () => {
+  const [gone] = await db.selectFrom('parcels').select('id').where('state', '=', 'destroyed').execute()
+  const key = manifestKey(gone!.id, 'ab'.repeat(32))
+  await put(key, 'x')
+  const list = async function* (folder: string) {
+    yield* blobs.list(folder)
+    await blobs.remove(key)
+  }
+  assert.deepEqual(await findingsIn({ ...house, blobs: { ...blobs, list } }, true, house.now()), [])
+})
+
 test('a disposal that is late is named', async () => {
   const later = (days: number) => words(true, new Date(house.now().valueOf() + days * day))
   assert.doesNotMatch(await later(0.9), /should have/)

@@ -134,16 +134,19 @@ export async function* unknownBlobs({ db, blobs, now }: Kept): AsyncGenerator<{ 
   for await (const listed of blobs.list('')) {
     batch.push(listed)
     if (batch.length < limits.blobsCheckedAtOnce) continue
-    yield* unknownOf(db, batch, now)
+    yield* unknownOf({ db, blobs, now }, batch)
     batch = []
   }
-  yield* unknownOf(db, batch, now)
+  yield* unknownOf({ db, blobs, now }, batch)
 }
 
 const idPattern = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
 const keyPattern = new RegExp(`^parcels/(${idPattern})/(?:content/(\\d{1,9})|manifest)-([0-9a-f]{64})$`)
 
-async function* unknownOf(db: Db, batch: Listed[], now: Date): AsyncGenerator<{ key: string; why: string }> {
+async function* unknownOf(
+  { db, blobs, now }: Omit<Kept, 'keyring'>,
+  batch: Listed[],
+): AsyncGenerator<{ key: string; why: string }> {
   const parsed = batch.map((listed) => ({ ...listed, names: keyPattern.exec(listed.key) }))
   const ids = [...new Set(parsed.flatMap(({ names }) => (names ? [names[1]!] : [])))]
   const rows = ids.length > 0 ? await parcelsOfIds(db, ids) : []
@@ -152,8 +155,10 @@ async function* unknownOf(db: Db, batch: Listed[], now: Date): AsyncGenerator<{ 
     const isYoung = now.valueOf() - putAt.valueOf() <= limits.blobArrivingMs
     const [, id, n, sha256] = names ?? []
     const parcel = known.get(id ?? '')
-    if (parcel?.destroyedAt) yield { key, why: 'its parcel was destroyed.' }
-    else if (isYoung || (parcel && !isLive(parcel))) continue
+    if (parcel?.destroyedAt) {
+      // It may have been destroyed since it was listed.
+      if ((await blobs.size(key)) !== null) yield { key, why: 'its parcel was destroyed.' }
+    } else if (isYoung || (parcel && !isLive(parcel))) continue
     else if (!parcel) yield { key, why: 'no parcel has it.' }
     else if (n === undefined ? parcel.manifestSha256 !== sha256 : (await partOf(db, id!, Number(n)))?.sha256 !== sha256)
       yield { key, why: 'its parcel does not have it.' }
