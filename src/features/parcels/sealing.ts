@@ -48,13 +48,16 @@ export interface LockGiven {
 
 const day = (at: Date) => at.toISOString().slice(0, 10)
 
-/** The kind of lock each recipient gets: a registered key where there is one, the method's own otherwise. */
-async function lockOf(tx: Tx, recipient: RecipientRow, transfer: TransferRow, postQuantum: boolean) {
+/**
+ * The kind of lock each recipient gets: a registered key where there is one, the method's own otherwise. What opens by
+ * itself once the mailbox is proved is made only where no rulebook wants the password told another way.
+ */
+async function lockOf(tx: Tx, recipient: RecipientRow, mayBeAutomatic: boolean, postQuantum: boolean) {
   const person = recipient.personId ? await personDetails(tx, recipient.personId) : undefined
   const isPostQuantum = person?.ageRecipient?.startsWith('age1pq1') ?? false
   if (person?.ageRecipient && isPostQuantum === postQuantum)
     return { kind: 'key' as const, keyRecipient: person.ageRecipient }
-  return { kind: transfer.method === 'encrypted_email' ? ('automatic' as const) : ('passphrase' as const) }
+  return { kind: mayBeAutomatic ? ('automatic' as const) : ('passphrase' as const) }
 }
 
 /**
@@ -94,8 +97,9 @@ export async function beginParcel(
     }
     const abandoned = await abandonParcels(tx, transferId)
     for (const id of abandoned) await enqueue(tx, 'destroy-parcel', { parcelId: id })
+    const mayBeAutomatic = transfer.method === 'encrypted_email' && decided.value.sameMailbox
     const locks = await Promise.all(
-      recipients.map((recipient) => lockOf(tx, recipient, transfer, house.config.postQuantum)),
+      recipients.map((recipient) => lockOf(tx, recipient, mayBeAutomatic, house.config.postQuantum)),
     )
     const automatic = locks.some((lock) => lock.kind === 'automatic')
       ? await house.keyring.recipientFor(day(now))
