@@ -6,14 +6,17 @@
 const number = (name: string, usual: number): number => Number(process.env[name] ?? usual)
 
 const isFull = process.env.HOSTILE_FULL === 'yes'
-const requests = number('HOSTILE_REQUESTS', isFull ? 100_000 : 3_000)
+const requests = number('HOSTILE_REQUESTS', isFull ? 100_000 : 600)
+const injected = Math.round(requests / 3)
 
 export const effort = {
   isFull,
   seed: number('HOSTILE_SEED', Math.floor(Math.random() * 2 ** 31)),
   /** Requests handed to the program in this process, and sent to one that listens. */
-  injected: Math.round(requests / 2),
-  sent: Math.round(requests / 2),
+  injected,
+  sent: requests - injected,
+  /** Requests to one world, before the next is made. */
+  batch: isFull ? 500 : 200,
   /** For each parser. */
-  parserMs: number('HOSTILE_MINUTES', isFull ? 10 : 1 / 150) * 60_000,
+  parserMs: number('HOSTILE_MINUTES', isFull ? 10 : 1 / 300) * 60_000,
 }

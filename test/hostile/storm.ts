@@ -1,5 +1,4 @@
 /** Hostile requests by the thousand, against a program in this process or one that listens. */
-import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import type { Db } from '#edge/store/database'
@@ -12,9 +11,7 @@ import { anyRequest, operationsOf, type Description, type HostileRequest, type O
 import type { Answer } from './server.ts'
 import { aWorld, type World } from './world.ts'
 
-const { seed } = effort
-/** Requests to one world, before the next is made. */
-export const batch = 500
+const { seed, batch } = effort
 const atOnce = 8
 
 /** Every operation of the description, and every page: pages have no description, so the routes tell which there are. */
@@ -66,10 +63,12 @@ export interface Aftermath {
   statuses: Map<number, number>
   /** Operations that did what was asked. */
   reached: Set<string>
+  /** Answers that are at fault, each with its request. */
+  faults: string[]
 }
 
 /**
- * Sends so many requests, some at a time, a fresh world for each batch, and fails if an answer is at fault.
+ * Sends so many requests, some at a time, a fresh world for each batch.
  *
  * @param onBatch - told after each batch how many are done
  */
@@ -107,6 +106,12 @@ export async function storm(
     await Promise.all(Array.from({ length: atOnce }, worker))
     await onBatch(done + requests.length)
   }
-  assert.deepEqual(faults.slice(0, 20), [], `${faults.length} faults with HOSTILE_SEED=${seed}`)
-  return { statuses, reached }
+  return { statuses, reached, faults }
 }
+
+/** `200: 12, 404: 3`. */
+export const inWords = (statuses: ReadonlyMap<number, number>) =>
+  [...statuses]
+    .toSorted(([a], [b]) => a - b)
+    .map(([status, count]) => `${status}: ${count}`)
+    .join(', ')

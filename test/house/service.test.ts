@@ -46,6 +46,10 @@ test('only the program itself is told to end, with time to do it in, so that its
   assert.ok(Number(valuesOf('TimeoutStopSec')[0]) >= 90)
 })
 
+test('the heap has an end', () => {
+  assert.ok(valuesOf('Environment').includes('NODE_OPTIONS=--max-old-space-size=1024'))
+})
+
 test('no secret stands in the unit or in the environment it sets', () => {
   assert.ok(valuesOf('LoadCredential').includes('SAFEHAND_SMTP:/etc/safehand/secret/SAFEHAND_SMTP'))
   assert.doesNotMatch(valuesOf('Environment').join(' '), /SMTP|DATABASE_URL|PASSWORD/)
