@@ -17,6 +17,8 @@ export interface Affected {
 interface Answer {
   method: string
   outcome: Decision['outcome']
+  /** What is still to be done for it, as far as that is known, in sentences. */
+  outstanding: string[]
 }
 
 function decided(policy: Policy, facts: Facts[]): Outcome<Decision> {
@@ -31,7 +33,9 @@ function decided(policy: Policy, facts: Facts[]): Outcome<Decision> {
 
 const answerOf = (decision: Decision, chosen: string | null): Answer => {
   const method = chosen ?? decision.recommended[0] ?? decision.order[0]!
-  return { method, outcome: decision.methods[method]!.outcome }
+  const { outcome, obligations } = decision.methods[method]!
+  const due = outcome === 'ALLOW_WITH' ? obligations.filter(({ phase, met }) => phase !== 'after' && met !== true) : []
+  return { method, outcome, outstanding: due.map(({ says }) => says) }
 }
 
 /** What of a decision matters to whoever is about to send: each method's outcome, what it obliges to, and the order. */

@@ -2,7 +2,7 @@ import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { fields, isId, line, optional, text } from '#edge/web/fields'
 import { action, screen, type Route, type Visit } from '#edge/web/route'
-import { affectedBy } from '#features/rulebooks/affected'
+import { affectedBy, type Affected } from '#features/rulebooks/affected'
 import { differences, proofWords } from '#features/rulebooks/draft-words'
 import {
   approvers,
@@ -234,8 +234,8 @@ const affected = screen({
     if (after !== undefined && !isId(after)) return fail('not-found')
     const { before, after: policy } = found.value.read
     const page = await affectedBy(visit.house.db, before, policy, after)
-    const words = ({ method, outcome }: { method: string; outcome: Parameters<typeof outcomeWord>[0] }) =>
-      `${methodName(policy.vocabulary, method)}: ${outcomeWord(outcome)}`
+    const words = ({ method, outcome, outstanding }: Affected['before']) =>
+      [`${methodName(policy.vocabulary, method)}: ${outcomeWord(outcome)}`, ...outstanding].join('. ')
     return ok({
       title: 'Open transfers that would change',
       ...page,

@@ -46,12 +46,11 @@ let running = 0
  *
  * @returns the proof, with `rulebooks-tangled` as its trouble where that was not enough; or `proofs-busy`
  */
-export async function prove({ before, after, runs, of }: ReadDraft): Promise<Outcome<Proof>> {
+export async function prove({ before, after, runs, of }: Task & Pick<Proof, 'of'>): Promise<Outcome<Proof>> {
   if (running >= limits.proofsAtOnce) return fail('proofs-busy')
   running += 1
   try {
-    const task: Task = { before, after, runs }
-    const found = await inThread(task)
+    const found = await inThread({ before, after, runs })
     return ok({ cases: [], trouble: 'rulebooks-tangled', ...found, of })
   } finally {
     running -= 1
