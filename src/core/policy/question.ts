@@ -20,7 +20,7 @@ import {
   type Policy,
   type Possible,
 } from '#core/policy/stack'
-import type { Fact } from '#core/policy/terms'
+import type { Fact, Rule } from '#core/policy/terms'
 
 export interface Question {
   fact: string
@@ -39,7 +39,7 @@ export interface Question {
  * How many cases it looks at for one question. After the last the question is asked, needed or not: one question too many
  * is better than a wrong answer.
  */
-const mostLooks = 400
+const mostLooks = 200
 
 /**
  * The question to ask next: the first, in the order of the person's thinking, whose answer can still change what she is
@@ -61,8 +61,7 @@ export function nextQuestion(policy: Policy, facts: unknown, askable: readonly s
 }
 
 /** Words of other rulebooks stand in the vocabulary too. What none of these reads is not asked, even where it would imply something. */
-export const isRead = ({ rules }: Policy, place: number) =>
-  rules.some(({ scheme, reads }) => scheme === place || reads.includes(place))
+export const isRead = ({ rules }: Policy, place: number) => rules.some((rule) => isReadBy(rule, place))
 
 interface Search {
   policy: Policy
@@ -108,7 +107,7 @@ function matters(search: Search, possible: Possible, place: number): boolean {
 
 /**
  * Whether some completion of cases, alike but for one fact and what follows from it, is told apart. It fills in first what
- * the rules that see the difference still wait for: that finds one soon.
+ * most of the rules that stand in the way still wait for: that soon leaves few methods.
  *
  * @param live - rules that may still apply
  * @param seeing - those among them that may see the difference
@@ -122,26 +121,43 @@ function isToldApart(search: Search, live: CompiledRule[], seeing: CompiledRule[
   if (answers.size > 1) return true
   if (stands.every(({ isSettled }) => isSettled)) return false
   const [first] = stands
-  const counts = ({ methods }: CompiledRule) => methods.some((at) => stands.some(({ inPlay }) => inPlay[at]))
+  const inPlay = search.policy.methods.map((_, method) => Math.max(...stands.map((stand) => stand.inPlay[method]!)))
+  const weight = ({ methods, rule }: CompiledRule) => {
+    const least = isObstacle(rule) || rule.then === 'allow' ? 1 : 2
+    return methods.reduce((sum, method) => sum + (inPlay[method]! >= least ? 1 : 0), 0)
+  }
   const waits = ({ place }: CompiledRule) => stands.some((stand) => stand.waits[place])
   const differs = ({ place, due }: CompiledRule) =>
     due.length > 0 || stands.some(({ effects }) => effects[place] !== first!.effects[place])
-  const still = seeing.filter((rule) => (waits(rule) || differs(rule)) && counts(rule) && sees(rule, worlds))
+  const still = seeing.filter((rule) => (waits(rule) || differs(rule)) && weight(rule) > 0 && sees(rule, worlds))
   if (still.length === 0 && stands.every(({ surely }) => surely === first!.surely)) return false
   const applying = live.filter(({ place }) => stands.some(({ effects }) => effects[place]))
-  const next =
-    firstRead(search, still.filter(waits), worlds) ??
-    firstRead(
-      search,
-      applying.filter((rule) => waits(rule) && counts(rule)),
-      worlds,
-    )
+  const waiting = applying
+    .filter(waits)
+    .map((rule) => ({ rule, weight: weight(rule) * (isObstacle(rule.rule) ? 99 : 1) }))
+  const next = mostTelling(search, waiting, worlds)
   assert(next !== undefined, 'a case that is not settled waits for a fact')
   const { policy } = search
   return policy.facts[next]!.kinds.some((bit) => {
     const known = worlds.flatMap((possible) => withFact(policy, possible, next, bit) ?? [])
     return isToldApart(search, applying, still, known)
   })
+}
+
+const isObstacle = ({ then, unmet }: Rule) => then === 'refuse' || then === 'refer' || unmet !== undefined
+
+const isReadBy = ({ scheme, reads }: CompiledRule, place: number) => scheme === place || reads.includes(place)
+
+/** The fact, open in some world, that counts most with these rules. */
+function mostTelling({ open }: Search, rules: { rule: CompiledRule; weight: number }[], worlds: Possible[]) {
+  let [next, most]: [number | undefined, number] = [undefined, 0]
+  for (const place of open) {
+    if (!worlds.some((possible) => isOpen(possible[place]!))) continue
+    let sum = 0
+    for (const { rule, weight } of rules) if (weight > 0 && isReadBy(rule, place)) sum += weight
+    if (sum > most) [next, most] = [place, sum]
+  }
+  return next
 }
 
 /** Whether a test of this rule comes out differently in some of the worlds, or may. */
@@ -156,20 +172,12 @@ function sees({ scheme, tests }: CompiledRule, [first, ...others]: Possible[]): 
   })
 }
 
-/** The first fact, in the order of thinking, that these rules read and that is open in some world. */
-const firstRead = ({ open }: Search, rules: CompiledRule[], worlds: Possible[]): number | undefined =>
-  open.find(
-    (place) =>
-      worlds.some((possible) => isOpen(possible[place]!)) &&
-      rules.some(({ scheme, reads }) => scheme === place || reads.includes(place)),
-  )
-
 /** How a case stands: what is sure of it, and what may still become of it once more is asked. */
 interface Stand {
   /** For each rule, what it does now; and 1 if that may change. */
   effects: Uint8Array
   waits: Uint8Array
-  /** For each method, 1 if it may still be the one told about, or change the outcome that is told. */
+  /** For each method, 2 if it may still be the one told to use, 1 if it may only change the outcome that is told. */
   inPlay: Uint8Array
   /** The score of the best that is sure, and its method. */
   surely: number
@@ -208,8 +216,8 @@ function standOf({ policy, asks }: Search, live: CompiledRule[], possible: Possi
   const isUsable = surely < referred
   let rivals = 0
   for (let at = 0; at < methods.length; at += 1) {
-    if (isUsable && at === method) inPlay[at] = 1
-    else if (least[at]! < surely) rivals += inPlay[at] = 1
+    if (isUsable && at === method) inPlay[at] = 2
+    else if (least[at]! < surely) rivals += inPlay[at] = least[at]! < referred ? 2 : 1
   }
   const isSettled = rivals === 0 && (!isUsable || rulesOf[method]!.every(({ place }) => waits[place] === 0))
   return { effects, waits, inPlay, surely, method, isSettled }
@@ -290,7 +298,7 @@ function unsettled(search: Search, possible: Possible): number | undefined {
   })
   const { waits } = standOf(search, policy.rules, possible)
   const waiting = policy.rules.filter(({ place }) => waits[place])
-  return now === then ? undefined : firstRead(search, waiting, [possible])
+  return now === then ? undefined : open.find((place) => waiting.some((rule) => isReadBy(rule, place)))
 }
 
 function questionAbout(policy: Policy, possible: Possible, place: number): Question {
