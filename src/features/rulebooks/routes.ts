@@ -2,6 +2,7 @@ import { fail, ok } from '#core/kit/outcome'
 import { screen, type Role, type Route, type Visit } from '#edge/web/route'
 import { casesOf, usualFacts } from '#features/rulebooks/cases'
 import { documentOf, headOf } from '#features/rulebooks/document'
+import { findingsOf } from '#features/rulebooks/findings'
 import { matrixOf } from '#features/rulebooks/matrix'
 import { tryOut } from '#features/rulebooks/trying'
 
@@ -78,4 +79,15 @@ const cases = screen({
   load: async ({ house }) => ok({ title: 'Cases', ...(await casesOf(house)), backUrl: '/rulebooks' }),
 })
 
-export const routes: Route[] = [list, matrix, whatIf, cases, show]
+const analysis = screen({
+  path: '/rulebooks/analysis',
+  who: examiners,
+  summary: 'Gaps, contradictions and what has no effect: what looking at every case came to',
+  view: 'rulebooks/views/analysis',
+  load: async ({ house }) => {
+    const found = await findingsOf(house)
+    return found.ok ? ok({ title: 'Analysis', ...found.value, backUrl: '/rulebooks' }) : found
+  },
+})
+
+export const routes: Route[] = [list, matrix, whatIf, cases, analysis, show]

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { limits } from '#core/kit/limits'
+import { orThrow } from '#core/kit/outcome'
 import { casesOf } from '#features/rulebooks/cases'
+import { findingsOf } from '#features/rulebooks/findings'
+import { compile } from '#features/rulebooks/in-force'
+import { tryOut } from '#features/rulebooks/trying'
 import { aHouse, day, page } from '#test/house'
 
 const { house, browser } = await aHouse({ after })
@@ -225,4 +229,42 @@ test('no more cases are run than the limit, and how many are left is said', asyn
     assert.equal(ran.left, left)
     assert.equal(ran.passed, limits.casesShown + Math.min(0, more))
   }
+})
+
+interface Analysed {
+  analysis?: { cases: string; findings: { heading: string; rules: { rule: string }[]; url: string }[] }
+}
+
+test('the analysis of the rulebooks in force has nothing to say, and is made once', async () => {
+  const [first, ...others] = await Promise.all(
+    Array.from({ length: 5 }, () => helen.get<Analysed>('/api/rulebooks/analysis')),
+  )
+  assert.deepEqual(first!.analysis?.findings, [])
+  assert.match(first!.analysis!.cases, /^[\d,]{6,}$/)
+  for (const other of others) assert.deepEqual(other, first)
+})
+
+test('a finding names its rules and leads to a case to try, while others are served', async () => {
+  const { release } = house
+  const text = release.books[0]!.text.replace(
+    'when: { address: internal }\n',
+    'when: { address: internal, size: { above: 900 GB, at-most: 12 MB } }\n',
+  )
+  const { policy } = orThrow(compile(release, [{ id: 'council', text }]))
+  let turns = 0
+  const turning = setInterval(() => (turns += 1), 5)
+  const { analysis } = orThrow(await findingsOf({ ...house, policy }))
+  clearInterval(turning)
+  assert.ok(turns > 10, 'the event loop went on')
+  const { rules, heading } = analysis!.findings!.find((each) => each.rules.some(({ rule }) => rule === 'D-R5'))!
+  assert.equal(heading, 'A rule without a case')
+  assert.deepEqual(
+    rules.map(({ rule }) => rule),
+    ['D-R5'],
+  )
+  for (const { url } of analysis!.findings!)
+    assert.equal(
+      orThrow(tryOut(policy, Object.fromEntries(new URLSearchParams(url.split('?')[1])))).errorList,
+      undefined,
+    )
 })
