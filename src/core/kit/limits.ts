@@ -127,6 +127,7 @@ export const limits = {
   databaseLaunchPatienceMs: 10_000,
   databaseRecoveryWaitMs: 60_000,
   databaseRecoveryPollMs: 50,
+  databaseRevivalWaitMs: 30_000,
   databaseStopWaitMs: 30_000,
   transactionTries: 5,
 

@@ -83,10 +83,10 @@ export async function startEmbedded(options: {
 
 /** Waits while the server of another Safehand was killed and that one is bringing it back: it is not ours to take. */
 async function letItComeBack({ dataFolder }: Place): Promise<void> {
-  const until = Date.now() + limits.databaseLaunchPatienceMs
+  const until = Date.now() + limits.databaseRevivalWaitMs
   while (Date.now() < until && (await isBroughtBack(dataFolder))) {
-    const { state } = await findPostmaster(dataFolder)
-    if (state === 'supervised' || state === 'orphaned') return
+    const found = await findPostmaster(dataFolder)
+    if (found.state === 'orphaned' || (found.state === 'supervised' && found.socketFolder !== '')) return
     await delay(limits.databaseRecoveryPollMs)
   }
 }
@@ -229,6 +229,8 @@ async function supervise(place: Place): Promise<EmbeddedServer> {
     async stop() {
       stopping = true
       await running.then(end, () => {})
+      // Whoever starts next need not ask whether we are bringing it back.
+      await rm(join(place.dataFolder, 'postmaster.opts'), { force: true })
       await removeTemporary(place.socketFolder)
     },
   }

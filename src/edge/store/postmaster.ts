@@ -9,7 +9,8 @@ import { promisify } from 'node:util'
  *
  * - `absent`: there is no such file
  * - `stale`: its process is gone, is a zombie, or is something else that was given the same number
- * - `supervised`: a live server whose Safehand process lives too, or that somebody started by hand
+ * - `supervised`: a live server whose Safehand process lives too, or that somebody started by hand; its socket folder is
+ *   empty while it starts, and it may fail to
  * - `orphaned`: a live server whose Safehand process was killed
  */
 export type Postmaster =

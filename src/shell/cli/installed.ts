@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as rest } from 'node:timers/promises'
+import { limits } from '#core/kit/limits'
 import { fail, ok, orThrow, type Outcome } from '#core/kit/outcome'
 import { demonstrationMarker, readConfig } from '#config'
 import { checkDatabaseRestored, checkRestored } from '#edge/backup/unfinished'
@@ -63,9 +65,8 @@ export async function openInstalled(
     return ok(await answering(openExternal(config.databaseUrl, config.databaseMigrateUrl)(role), false))
   const folder = join(config.dataFolder, 'postgres')
   const ofAnother = async () => {
-    const running = await findPostmaster(join(folder, 'data'))
-    if (running.state === 'supervised')
-      return answering(openDatabase({ socketFolder: running.socketFolder, role }), true)
+    const socketFolder = await findSocket(join(folder, 'data'))
+    return socketFolder === null ? null : answering(openDatabase({ socketFolder, role }), true)
   }
   const found = await ofAnother()
   if (found) return ok(found)
@@ -77,6 +78,17 @@ export async function openInstalled(
   // A running Safehand has brought its own back meanwhile.
   const back = await ofAnother()
   return back ? ok(back) : server
+}
+
+/** Where the server of a running Safehand answers; null when there is none. One that starts says so last. */
+async function findSocket(dataFolder: string): Promise<string | null> {
+  const until = Date.now() + limits.databaseRevivalWaitMs
+  for (;;) {
+    const found = await findPostmaster(dataFolder)
+    if (found.state !== 'supervised' || Date.now() > until) return null
+    if (found.socketFolder !== '') return found.socketFolder
+    await rest(limits.databaseRecoveryPollMs)
+  }
 }
 
 /** An opened database once it answers. */
