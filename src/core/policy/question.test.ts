@@ -7,7 +7,7 @@ import { answerText, nextQuestion } from '#core/policy/question'
 import { valuesOf } from '#core/policy/condition'
 import type { Policy } from '#core/policy/stack'
 import type { Facts, FactValue } from '#core/policy/terms'
-import { aRule, councilPolicy, rulebookText, smallPolicy } from '../../../test/support/policy.ts'
+import { aRule, councilPolicy, rulebookText, shippedPolicy, smallPolicy } from '../../../test/support/policy.ts'
 
 const council = councilPolicy()
 const deciding = (policy: Policy) => policy.facts.filter(({ fact }) => fact.asked === 'deciding').map(({ id }) => id)
@@ -75,6 +75,43 @@ test('a child protection file to an officer in the directory is asked about in t
   assert.deepEqual(orThrow(decide(council, facts)).recommended.slice(0, 2), ['telephone', 'managed_transfer'])
 })
 
+const dataset: Facts = {
+  audience: 'organisation',
+  sector: 'government-department',
+  address: 'ordinary',
+  mailbox: 'team',
+  'required-method': 'none-on-file',
+  agreement: 'in-force',
+}
+const extract: Facts = {
+  published: false,
+  artefact: 'file',
+  size: 4e8,
+  'council-class': 'controlled',
+  personal: true,
+  'internal-use-only': false,
+  purpose: 'statutory-return',
+  urgency: 'no-rush',
+}
+/** What the other two rulebooks want to know. Each has a classification of its own; none is translated into another. */
+const forOthers: Facts = { sensitivity: 'high', people: 1, planned: false, kind: 'share', 'must-keep': false }
+const leaflet: Facts = { audience: 'individual', published: true }
+
+test('the three commonest transfers take at most seven questions under one rulebook, a leaflet two under three', () => {
+  const all = shippedPolicy('council', 'practitioner', 'ministry')
+  assert(ask(council, officer, childProtection).asked.length <= 7)
+  assert(ask(council, dataset, extract).asked.length <= 7)
+  assert.equal(ask(all, {}, leaflet).asked.length, 2)
+})
+
+test('three rulebooks with a classification each ask at most four questions more', () => {
+  const all = shippedPolicy('council', 'practitioner', 'ministry')
+  const protection = { ...childProtection, ...forOthers, 'government-class': 'official-sensitive' }
+  const monthly = { ...extract, ...forOthers, people: 5_000, planned: true, 'government-class': 'official' }
+  assert(ask(all, officer, protection).asked.length <= 11)
+  assert(ask(all, dataset, monthly).asked.length <= 11)
+})
+
 test('the emergency is asked about only when someone is at risk now', () => {
   const { asked } = ask(council, officer, { ...childProtection, urgency: 'today' })
   assert(!asked.includes('emergency-certified'))
@@ -97,6 +134,21 @@ test('what she was not sure about is not asked again, and the decision refers it
   )
   assert(!asked.includes('council-class'))
   assert.equal(orThrow(decide(council, facts)).outcome, 'REFER')
+})
+
+test('garbage facts are a question, none, or a typed problem, never a throw', () => {
+  const all = shippedPolicy('council', 'practitioner', 'ministry')
+  const name = fc.constantFrom(...all.facts.map(({ id }) => id), '__proto__', 'constructor', 'toString')
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.jsonValue(), fc.dictionary(name, fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })),
+      (facts) => {
+        const next = nextQuestion(all, facts, deciding(all))
+        assert(next.ok || next.problem.slug === 'facts-unreadable' || next.problem.slug === 'facts-contradict')
+      },
+    ),
+    { numRuns: 300 },
+  )
 })
 
 test('facts that cannot be used are the same problem as in a decision', () => {
@@ -128,24 +180,22 @@ const anyCase = (policy: Policy): fc.Arbitrary<Facts> =>
 const without = (facts: Facts, leave: (id: string) => boolean): Facts =>
   Object.fromEntries(Object.entries(facts).filter(([id]) => !leave(id)))
 
-test('what is told after the questions asked is what would be told with every answer known', () => {
-  const askable = new Set(deciding(council))
-  fc.assert(
-    fc.property(anyCase(council), fc.nat(), (all, known) => {
-      const unknown = council.facts
-        .filter(({ id }, place) => !askable.has(id) && (known >> (place % 30)) & 1)
-        .map(({ id }) => id)
-      const full = without(all, (id) => unknown.includes(id))
-      const { facts } = ask(
-        council,
-        without(full, (id) => askable.has(id)),
-        full,
-      )
-      assert.equal(told(council, facts), told(council, full))
-    }),
-    { numRuns: 200 },
-  )
-})
+for (const names of [['council'], ['council', 'practitioner', 'ministry']])
+  test(`${names.join(', ')}: what is told after the questions asked is what would be told with every answer known`, () => {
+    const policy = shippedPolicy(...names)
+    const askable = new Set(deciding(policy))
+    fc.assert(
+      fc.property(anyCase(policy), fc.nat(), (all, known) => {
+        const unknown = policy.facts
+          .filter(({ id }, place) => !askable.has(id) && (known >> (place % 30)) & 1)
+          .map(({ id }) => id)
+        const full = without(all, (id) => unknown.includes(id))
+        const given = without(full, (id) => askable.has(id))
+        assert.equal(told(policy, ask(policy, given, full).facts), told(policy, full))
+      }),
+      { numRuns: 60 },
+    )
+  })
 
 const condition = fc.constantFrom(
   '{}',
@@ -172,13 +222,18 @@ const rule = fc.record({
   methods: fc.constantFrom('mail', 'parcel', 'all', '[parcel, walk]'),
   effect: fc.constantFrom(...effects),
 })
-const anyPolicy = fc
-  .array(rule, { minLength: 1, maxLength: 6 })
-  .map((rules) =>
-    smallPolicy(
-      rulebookText(rules.map(({ effect, ...rest }, place) => aRule({ ...rest, ...effect, id: `R${place}` })).join('')),
+const anyRules = fc.array(rule, { minLength: 1, maxLength: 6 })
+/** One rulebook, or two or three stacked; the third speaks only of what is near. */
+const anyPolicy = fc.array(anyRules, { minLength: 1, maxLength: 3 }).map((books) =>
+  smallPolicy(
+    ...books.map((rules, book) =>
+      rulebookText(rules.map(({ effect, ...rest }, place) => aRule({ ...rest, ...effect, id: `R${place}` })).join(''), {
+        id: ['first', 'second', 'third'][book]!,
+        ...(book === 2 ? { scope: '{ near: yes }' } : {}),
+      }),
     ),
-  )
+  ),
+)
 
 /** Every answer to everything that is not given. */
 const every = (policy: Policy, given: Facts): Facts[] => {
