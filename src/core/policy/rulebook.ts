@@ -3,6 +3,7 @@ import { limits } from '#core/kit/limits'
 import { ok, type Outcome } from '#core/kit/outcome'
 import { boundsIn, checkParameter, condition, conditionSchemas, quantity, ruleCondition } from '#core/policy/condition'
 import {
+  after,
   amount,
   clauseId,
   complain,
@@ -54,31 +55,22 @@ const when: Shape<Condition | 'not-sure'> = {
   read: (node, reader) => (written(node) === 'not-sure' ? 'not-sure' : ruleCondition.read(node, reader)),
 }
 
-/** A word of the vocabulary whose parameters this rulebook must give. */
-function using(
-  word: Shape<string>,
-  check: (id: string, ...at: Parameters<Shape<string>['read']>) => void,
-): Shape<string> {
-  return {
-    ...word,
-    read(node, reader) {
-      const id = word.read(node, reader)
-      if (id !== undefined) check(id, node, reader)
-      return id
-    },
-  }
-}
-const obligation = using(
+// What a word of the vocabulary needs of this rulebook's parameters is checked where the word is used.
+const obligation = after(
   known('an obligation', ({ obligations }) => obligations.keys()),
-  (id, node, reader) => {
+  (id, reader, node) => {
     const { obligations, facts } = reader.vocabulary
     for (const [fact, bound] of boundsIn(obligations.get(id)!.metWhen ?? []))
       if ('parameter' in bound) checkParameter(reader, node, bound.parameter, facts.get(fact)!)
+    return id
   },
 )
-const limit = using(
+const limit = after(
   known('a limit', (vocabulary) => vocabulary.limits.keys()),
-  (id, node, reader) => checkParameter(reader, node, id, reader.vocabulary.limits.get(id)!),
+  (id, reader, node) => {
+    checkParameter(reader, node, id, reader.vocabulary.limits.get(id)!)
+    return id
+  },
 )
 
 const always: Condition = [[]]
@@ -161,7 +153,7 @@ const shape = record(
     ask: role,
     /** What rules and limits call by name. */
     parameters: optional(
-      entries(name('a parameter'), parameter, (map, reader) => void (reader.parameters = map)),
+      after(entries(name('a parameter'), parameter), (map, reader) => (reader.parameters = map)),
       new Map<string, Quantity | string>(),
     ),
     /** Where the rulebook speaks at all; elsewhere it is out of scope, which is neutral. */

@@ -13,7 +13,7 @@ import {
 } from 'yaml'
 import { limits } from '#core/kit/limits'
 import { ok, fail, type Outcome } from '#core/kit/outcome'
-import type { Rulebook, Vocabulary } from '#core/policy/terms'
+import type { Quantity, Vocabulary } from '#core/policy/terms'
 
 export type JsonSchema = { [key: string]: unknown }
 export type YamlNode = Node | null | undefined
@@ -30,7 +30,7 @@ export interface Reader {
   lastOffset: number
   vocabulary: Vocabulary
   /** Of the rulebook that is being read; a vocabulary has none. */
-  parameters?: Rulebook['parameters']
+  parameters?: Map<string, Quantity | string>
 }
 
 /**
@@ -236,11 +236,9 @@ export function text(about: string, most: number = limits.textCharacters): Shape
   }
 }
 
-/** A name this file gives to something, in small letters, digits, `-` and `_` (rule and clause ids may have capitals). */
-export function name(about: string): Shape<string> {
-  const pattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$/
-  return matching(about, pattern, 'letters, digits, - and _ only, at most 60')
-}
+/** A name this file gives to something. */
+export const name = (about: string): Shape<string> =>
+  matching(about, /^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$/, 'letters, digits, - and _ only, at most 60')
 
 /** The number of a clause as its source gives it: `D13`, `4.2`. */
 export const clauseId = matching(
@@ -260,31 +258,31 @@ function matching(about: string, pattern: RegExp, how: string): Shape<string> {
   }
 }
 
-/** A day of the calendar, as 2026-04-30. */
-export function day(about: string): Shape<string> {
-  const shape = matching(about, /^\d{4}-\d{2}-\d{2}$/, 'write a day as 2026-04-30')
+/** A shape whose value, once it could be read, is looked at again or made into another. */
+export function after<T, U>(shape: Shape<T>, next: (value: T, reader: Reader, node: YamlNode) => U): Shape<U> {
   return {
-    ...shape,
+    schema: shape.schema,
     read(node, reader) {
       const value = shape.read(node, reader)
-      if (!value) return value
-      const [year, month, date] = value.split('-').map(Number) as [number, number, number]
-      const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-      const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0
-      if (date < 1 || date > days) return complain(reader, node, `${value} is not a day of the calendar.`)
-      return value
+      return value === undefined ? (undefined as never) : next(value, reader, node)
     },
   }
 }
 
+/** A day of the calendar, as 2026-04-30. */
+export const day = (about: string): Shape<string> =>
+  after(matching(about, /^\d{4}-\d{2}-\d{2}$/, 'write a day as 2026-04-30'), (value, reader, node) => {
+    const [year, month, date] = value.split('-').map(Number) as [number, number, number]
+    const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+    const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0
+    return date >= 1 && date <= days ? value : complain(reader, node, `${value} is not a day of the calendar.`)
+  })
+
 /** A whole number of at most twelve digits. */
-export function amount(about: string): Shape<number> {
-  const shape = matching(about, /^\d{1,12}$/, 'write a whole number')
-  return {
-    schema: () => ({ type: 'integer', minimum: 0, description: about }),
-    read: (node, reader) => Number(shape.read(node, reader)),
-  }
-}
+export const amount = (about: string): Shape<number> => ({
+  ...after(matching(about, /^\d{1,12}$/, 'write a whole number'), Number),
+  schema: () => ({ type: 'integer', minimum: 0, description: about }),
+})
 
 /** One of a fixed list of words. */
 export function oneOf<const W extends string>(about: string, ...words: W[]): Shape<W> {
@@ -329,12 +327,8 @@ export function list<T>(shape: Shape<T>, least: 0 | 1 = 1): Shape<T[]> {
   }
 }
 
-/** Names and their values, in the order written. `settle` is told the result at once, so that later parts may use it. */
-export function entries<T>(
-  key: Shape<string>,
-  value: Shape<T>,
-  settle?: (map: Map<string, T>, reader: Reader) => void,
-): Shape<Map<string, T>> {
+/** Names and their values, in the order written. What could not be read is not there. */
+export function entries<T>(key: Shape<string>, value: Shape<T>): Shape<Map<string, T>> {
   return {
     schema: (vocabulary) => ({
       type: 'object',
@@ -347,19 +341,16 @@ export function entries<T>(
         reader.lastOffset = offset
         const id = key.read(keyNode, reader)
         const read = value.read(valueNode, reader)
-        // What could not be read is not there for the parts after it.
         if (id !== undefined && read !== undefined) map.set(id, read)
       }
-      settle?.(map, reader)
       return map
     },
   }
 }
 
 /** A value and where it stands, for what can be checked only once everything is read. */
-export function placed<T>(shape: Shape<T>): Shape<{ value: T; node: YamlNode }> {
-  return { schema: shape.schema, read: (node, reader) => ({ value: shape.read(node, reader), node }) }
-}
+export const placed = <T>(shape: Shape<T>): Shape<{ value: T; node: YamlNode }> =>
+  after(shape, (value, _reader, node) => ({ value, node }))
 
 type Fields = Record<string, Shape<unknown>>
 export type RecordOf<F extends Fields> = { [K in keyof F]: TypeOf<F[K]> }

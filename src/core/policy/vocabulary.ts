@@ -2,6 +2,7 @@ import { limits } from '#core/kit/limits'
 import { ok, type Outcome } from '#core/kit/outcome'
 import { condition, valuesOf } from '#core/policy/condition'
 import {
+  after,
   amount,
   complain,
   entries,
@@ -166,17 +167,14 @@ type Part = 'roles' | 'methods' | 'facts' | 'obligations' | 'limits'
 
 /** A part of a vocabulary: its words are known at once to the parts after it. A word that is known is not given again. */
 function part<T>(about: string, into: Part, value: Shape<T>): Shape<Map<string, T>> {
-  const id = name(about)
-  const fresh: Shape<string> = {
-    ...id,
-    read(node, reader) {
-      const word = id.read(node, reader)
-      if (!reader.vocabulary[into].has(word)) return word
-      return complain(reader, node, `'${word}' is in the shared vocabulary. Choose another name.`)
-    },
-  }
-  return entries(fresh, value, (map, { vocabulary }) => {
+  const fresh = after(name(about), (word, reader, node) =>
+    reader.vocabulary[into].has(word)
+      ? complain(reader, node, `'${word}' is in the shared vocabulary. Choose another name.`)
+      : word,
+  )
+  return after(entries(fresh, value), (map, { vocabulary }) => {
     for (const [word, read] of map) (vocabulary[into] as Map<string, T>).set(word, read)
+    return map
   })
 }
 
@@ -186,7 +184,7 @@ const shapeOf = (format: string, may: <T>(shape: Shape<T>) => Shape<T | undefine
     'a vocabulary',
     {
       format: oneOf('a format', format),
-      units: may(entries(name('a unit'), placed(record('a unit', unitFields)), settleUnits)),
+      units: may(after(entries(name('a unit'), placed(record('a unit', unitFields))), settleUnits)),
       roles: may(part('a role', 'roles', record('a role', { name: text('a name', 120) }))),
       methods: may(part('a method', 'methods', method)),
       facts: may(part('a fact', 'facts', fact)),
