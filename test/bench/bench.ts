@@ -10,6 +10,7 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { decidingRows, type Row } from './deciding.ts'
 import { analyse } from '#core/policy/analyse'
 import { compare as compareRulebooks } from '#core/policy/compare'
 import { stack, type Policy } from '#core/policy/stack'
@@ -71,13 +72,6 @@ async function makeFile(path: string, sizeBytes: number): Promise<void> {
 const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!
 const spread = (numbers: number[]) => `${Math.min(...numbers).toFixed(2)}–${Math.max(...numbers).toFixed(2)}`
 
-interface Row {
-  row: string
-  ours: string
-  theirs: string
-  ratio: number
-  goal: string
-}
 const rows: Row[] = []
 
 /** One row of speed: ours against theirs, turn by turn, medians of all rounds. */
@@ -172,6 +166,7 @@ try {
   const large = { seal: await ours('seal', 'plain', 'sealed'), open: await ours('open', 'sealed', 'opened') }
   compareMemory(`memory to seal ${largeGib} GiB, against ${gib} GiB`, small.seal, large.seal)
   compareMemory(`memory to open ${largeGib} GiB, against ${gib} GiB`, small.open, large.open)
+  rows.push(...decidingRows())
   console.table(rows.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
   const machine = {
     processor: cpus()[0]?.model,
