@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { orThrow } from '#core/kit/outcome'
+import { decide, type MethodDecision } from '#core/policy/decide'
+import { possibleIn } from '#core/policy/stack'
+import type { Facts } from '#core/policy/terms'
 import { loadPolicy } from '#shell/start'
+import { anyFacts } from '#test/facts'
 
 test('a rulebook that does not ship is refused with the nearest that does', async () => {
   const loaded = await loadPolicy(['council', 'minstry'])
@@ -97,4 +103,51 @@ test('every clause that a rulebook cites is in the table', () => {
 
 test('each rulebook says when its guidance is of and when it is next reviewed', () => {
   for (const { id, guidanceDate, reviewDate } of rulebooks) assert.ok(guidanceDate < reviewDate, id)
+})
+
+const alone = await Promise.all(
+  rulebooks.map(async ({ id, scheme }) => ({ id, scheme, policy: orThrow(await loadPolicy([id])).policy })),
+)
+/** Any facts that can be true together. */
+const someFacts = anyFacts(all.value.policy).map((facts) =>
+  Object.entries(facts).reduce<Facts>((kept, [id, value]) => {
+    const more = { ...kept, [id]: value }
+    return possibleIn(all.value.policy, more).ok ? more : kept
+  }, {}),
+)
+const isUsable = (outcome: string) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
+
+test('stacked, the three policies are never laxer than one of them by itself', () => {
+  fc.assert(
+    fc.property(someFacts, (facts) => {
+      const together = orThrow(decide(all.value.policy, facts))
+      for (const { id, scheme, policy } of alone)
+        for (const one of Object.values(orThrow(decide(policy, facts)).methods)) {
+          const joined: MethodDecision = together.methods[one.method]!
+          const where = `${one.method} by ${id}`
+          if (one.outcome === 'BLOCK' && !one.silent) assert.equal(joined.outcome, 'BLOCK', where)
+          if (one.referTo.length > 0 || one.needs.includes(scheme)) assert.ok(!isUsable(joined.outcome), where)
+          if (!isUsable(one.outcome) || !isUsable(joined.outcome)) continue
+          for (const due of one.obligations)
+            assert.ok(
+              joined.obligations.some((each) => each.id === due.id && each.met === due.met),
+              where,
+            )
+          for (const limit of Object.keys(one.limits)) assert.ok(joined.limits[limit] !== undefined, where)
+        }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('SECRET is refused whatever else is known, by every method', () => {
+  fc.assert(
+    fc.property(someFacts, fc.constantFrom('secret', 'top-secret'), (facts, level) => {
+      const { published: _, 'council-class': __, ...others } = facts
+      const decided = orThrow(decide(all.value.policy, { ...others, 'government-class': level }))
+      assert.ok(Object.values(decided.methods).every(({ outcome }) => outcome === 'BLOCK'))
+      assert.ok(decided.methods.telephone!.ask.includes('information-security'))
+    }),
+    { numRuns: 300 },
+  )
 })
