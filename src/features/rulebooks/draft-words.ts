@@ -46,7 +46,13 @@ const headOf = (book: Rulebook, words: Words): [string, string[]][] => [
 const differing = (before: [string, string[]][], after: [string, string[]][]): Part[] =>
   before.flatMap(([name, lines], place) => {
     const now = after[place]![1]
-    return lines.join('\n') === now.join('\n') ? [] : [{ name, before: lines, after: now }]
+    if (lines.join('\n') === now.join('\n')) return []
+    const only = (some: string[], others: string[]) => some.filter((each) => !others.includes(each))
+    const [lost, gained] = [only(lines, now), only(now, lines)]
+    // The same lines in another order are shown whole.
+    return [
+      lost.length + gained.length > 0 ? { name, before: lost, after: gained } : { name, before: lines, after: now },
+    ]
   })
 
 /** How two versions of a rulebook differ in their words, rule by rule. */

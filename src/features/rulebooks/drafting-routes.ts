@@ -15,11 +15,11 @@ import {
   lookedAt,
   makeDraft,
 } from '#features/rulebooks/drafts'
-import { inForce, sha256Of } from '#features/rulebooks/in-force'
+import { inForce, sha256Of, versionIn } from '#features/rulebooks/in-force'
 import { passes } from '#features/rulebooks/proving'
 import { approve, offer, withdraw } from '#features/rulebooks/publishing'
 import { draftById, namesOf, openDrafts, versionsOf, type Draft } from '#features/rulebooks/queries'
-import { placeWords, readDraft, type ReadDraft } from '#features/rulebooks/reading'
+import { readDraft, type ReadDraft } from '#features/rulebooks/reading'
 import { methodName, outcomeWord } from '#features/rulebooks/words'
 
 const drafts = '/rulebooks/:rulebook/drafts'
@@ -42,8 +42,10 @@ async function bookOf({ house, params }: Visit) {
   const place = books.findIndex(({ id }) => id === params.rulebook)
   if (place < 0) return fail('not-found')
   const { id, title, version } = now.policy.rulebooks[place]!
-  const { text: words, cases, publishedAt } = books[place]!
-  return ok({ id, title, version, sha256: sha256Of(words), words, cases, publishedAt })
+  const { text: words, cases } = books[place]!
+  const own = house.release.books[place]!.text
+  const release = { version: versionIn(own), sha256: sha256Of(own) }
+  return ok({ id, title, version, sha256: sha256Of(words), words, cases, release })
 }
 
 const list = screen({
@@ -71,12 +73,6 @@ const list = screen({
   },
 })
 
-/** As it stands in the text; a draft has been read when it was kept. */
-const versionIn = (words: string): string => /^version: *(.+)$/m.exec(words)?.[1] ?? ''
-
-/** What a form of a text needs beside the text: the faults of what was typed, by the lines they are in. */
-const typing = { title: '', placeWords, columns: 'govuk-grid-column-full' }
-
 const newPage = screen({
   path: `${drafts}/new`,
   who: drafters,
@@ -87,11 +83,11 @@ const newPage = screen({
     const book = await bookOf(visit)
     if (!book.ok) return book
     return ok({
-      ...typing,
       title: 'Write a new version',
       rulebook: book.value,
       typed: { text: book.value.words, cases: book.value.cases },
       to: drafting(visit),
+      columns: 'govuk-grid-column-full',
       backUrl: drafting(visit),
     })
   },
@@ -145,8 +141,7 @@ async function shown(visit: Visit, draft: Draft, book: { id: string; title: stri
     sha256: sha256Of(words),
     content: contentHash(draft),
     authorNames: await namesOf(house.db, authors),
-    faults:
-      read && !read.ok ? Object.entries(read.problem.fields ?? {}).map(([at, says]) => [placeWords(at), says]) : [],
+    faults: read && !read.ok ? Object.values(read.problem.fields ?? {}) : [],
     differences: read?.ok ? differences(house, read.value.inForce, read.value.book) : undefined,
     proof: proof && proofWords(house.policy.vocabulary, proof),
     isSound,
@@ -174,13 +169,13 @@ const changePage = screen({
     if (!isOpen(draft.value)) return fail('draft-closed')
     const { id, title, version } = book.value
     return ok({
-      ...typing,
       title: 'Change the draft',
       rulebook: { id, title, version },
       typed: { text: draft.value.text, cases: draft.value.cases },
       was: contentHash(draft.value),
       isOffered: draft.value.state === 'offered',
       to: `${drafting(visit)}/${draft.value.id}`,
+      columns: 'govuk-grid-column-full',
       backUrl: `${drafting(visit)}/${draft.value.id}`,
     })
   },

@@ -16,6 +16,9 @@ export interface BookText {
 /** Of a text's UTF-8, in hex: what `sha256sum` says of the file. */
 export const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+/** The version that a text gives itself, also where it cannot be read whole. */
+export const versionIn = (text: string): string => /^version: *(.+)$/m.exec(text)?.[1] ?? ''
+
 /** Policies made ready, by the hashes of what they were made of; the one used longest ago goes first. */
 const compiled = new Map<string, PolicyInForce>()
 
@@ -58,8 +61,6 @@ const held = new WeakMap<Release, { newest: number; inForce: PolicyInForce; book
 
 /** A rulebook's text in force: the one published last, else the release's own. */
 export interface InForce extends BookText {
-  /** When it was published; unset for the release's own. */
-  publishedAt: Date | undefined
   /** Its own cases, as published with it: beside those of the release. */
   cases: string
 }
@@ -77,7 +78,7 @@ export async function inForce({ release, system }: Pick<House, 'release' | 'syst
   const published = await newestVersions(system)
   const books = release.books.map(({ id, text }): InForce => {
     const found = published.find(({ rulebook }) => rulebook === id)
-    return { id, text: found?.text ?? text, publishedAt: found?.publishedAt, cases: found?.cases ?? '' }
+    return { id, text: found?.text ?? text, cases: found?.cases ?? '' }
   })
   const made = compile(release, books)
   if (!made.ok) orThrow(fail('rulebook-not-ours', { detail: made.problem.detail!, fields: made.problem.fields! }))

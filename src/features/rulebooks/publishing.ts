@@ -1,9 +1,11 @@
 import { fail, ok, type Failure, type Outcome } from '#core/kit/outcome'
+import { loadRulebook } from '#core/policy/rulebook'
+import type { Release } from '#edge/house'
 import { recordEvent } from '#edge/keeper/record'
 import { inTransaction, type Db } from '#edge/store/database'
 import type { Actor, Visit, Waiting } from '#edge/web/route'
 import { approvers, contentHash, isOpen, look } from '#features/rulebooks/drafts'
-import { sha256Of } from '#features/rulebooks/in-force'
+import { sha256Of, versionIn } from '#features/rulebooks/in-force'
 import { passes } from '#features/rulebooks/proving'
 import {
   draftById,
@@ -11,6 +13,7 @@ import {
   lockDraft,
   lockPublishing,
   newestPublication,
+  newestVersions,
   offeredTo,
   updateDraft,
   type Draft,
@@ -127,3 +130,38 @@ export async function waiting(db: Db, actor: Actor): Promise<Waiting[]> {
     since: offeredAt!,
   }))
 }
+
+/** What decides of each rulebook of the release: its own text, or what was published. Also where it cannot be read. */
+export async function publishedBeside(db: Db, release: Release) {
+  const published = await newestVersions(db)
+  return release.books.map(({ id, text }) => {
+    const newest = published.find(({ rulebook }) => rulebook === id)
+    const own = { version: versionIn(text), sha256: sha256Of(text) }
+    const isPublished = newest !== undefined && newest.sha256 !== own.sha256
+    const isReadable = loadRulebook(id, newest?.text ?? text, release.vocabulary).ok
+    return {
+      id,
+      version: newest?.version ?? own.version,
+      sha256: newest?.sha256 ?? own.sha256,
+      isPublished,
+      isReadable,
+      release: own,
+    }
+  })
+}
+
+/**
+ * Puts the release's own text of a rulebook back into force, by whoever runs the server: the way on when a new release
+ * cannot read what was published. The register says that no officer did it.
+ */
+export const restoreRelease = (db: Db, release: Release, rulebook: string, now: Date): Promise<Outcome<unknown>> =>
+  inTransaction(db, async (tx) => {
+    await lockPublishing(tx)
+    const text = release.books.find(({ id }) => id === rulebook)?.text
+    if (text === undefined) return fail('not-found')
+    const [version, sha256] = [versionIn(text), sha256Of(text)]
+    const previous = (await newestVersions(tx)).find((each) => each.rulebook === rulebook)?.sha256 ?? sha256
+    await insertVersion(tx, { rulebook, version, sha256, text, cases: '', publishedAt: now })
+    await recordEvent(tx, 'rulebook-published', { by: null, rulebook, version, sha256, previous }, { at: now })
+    return ok({})
+  })

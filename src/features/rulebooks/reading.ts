@@ -69,8 +69,8 @@ export async function readDraft(house: House, { rulebook, text, cases }: DraftTe
   const known = now.books.map(({ id }) => id)
   if (own.ok && own.value) Object.assign(faults, wrongBooks(cases, own.value, rulebook, known))
   if (!book.ok || !own.ok || Object.keys(faults).length > 0) {
-    const [place, says] = Object.entries(faults)[0]!
-    return fail('rulebook-unreadable', { detail: `${placeWords(place)}: ${says}`, fields: faults })
+    const placed = Object.entries(faults).map(([place, says]) => [place, `${placeWords(place)}: ${says}`] as const)
+    return fail('rulebook-unreadable', { detail: placed[0]![1], fields: Object.fromEntries(placed) })
   }
   const books = now.books.with(at, { ...now.books[at]!, text })
   const after = compile(release, books)
@@ -89,7 +89,7 @@ export async function readDraft(house: House, { rulebook, text, cases }: DraftTe
 }
 
 /** `text:12:3` as a person reads it: `Line 12`; of the cases, `Line 12 of the cases`. */
-export const placeWords = (place: string): string => {
+const placeWords = (place: string): string => {
   const [where, line] = place.split(':')
   return `Line ${line}${where === 'cases' ? ' of the cases' : ''}`
 }

@@ -2,6 +2,7 @@ import { fail, ok } from '#core/kit/outcome'
 import { screen, type Role, type Route, type Visit } from '#edge/web/route'
 import { casesOf, usualFacts } from '#features/rulebooks/cases'
 import { documentOf, headOf } from '#features/rulebooks/document'
+import { draftReaders } from '#features/rulebooks/drafts'
 import { findingsOf } from '#features/rulebooks/findings'
 import { matrixOf } from '#features/rulebooks/matrix'
 import { tryOut } from '#features/rulebooks/trying'
@@ -43,6 +44,7 @@ const show = screen({
     return ok({
       ...headOf(house, rulebook, visit.now),
       ...documentOf(house, rulebook, mayExamine(visit)),
+      readsDrafts: draftReaders.some((role) => visit.actor.roles.includes(role)),
       backUrl: '/rulebooks',
     })
   },

@@ -15,10 +15,11 @@ import { stack, type Policy } from '#core/policy/stack'
 import type { Rulebook, Vocabulary } from '#core/policy/terms'
 import { loadVocabulary } from '#core/policy/vocabulary'
 import { CalledWrongly, printProblem, type Call, type Command } from '#shell/cli/command'
+import { inForceHere, restoreHere } from '#shell/cli/in-force'
 
 const shippedFolder = fileURLToPath(new URL('../../../../rulebooks/', import.meta.url))
 
-/** `safehand rulebook`: for the person who keeps the rulebooks. Reads files and changes nothing. */
+/** `safehand rulebook`: for the person who keeps the rulebooks. All but the last two only read files. */
 export const rulebook: Command = {
   summary: 'Check, try out and test rulebooks',
   usage: [
@@ -28,6 +29,8 @@ export const rulebook: Command = {
     'safehand rulebook analyse [FILE…] [--rulebook ID]… [--json]',
     'safehand rulebook diff OLD NEW [--rulebook ID]… [--json]',
     'safehand rulebook schema',
+    'safehand rulebook in-force [--data FOLDER] [--json]',
+    'safehand rulebook restore ID [--yes] [--data FOLDER] [--json]',
     '',
     '  FILE        a vocabulary, a rulebook or a file of cases; `test` runs all cases when none is named',
     '  FACT=VALUE  for example audience=individual published=yes size="4 MB"',
@@ -38,6 +41,9 @@ export const rulebook: Command = {
     '  diff        which cases come out otherwise by the rulebook NEW than by OLD, beside any others named',
     '  --method    explain this method only',
     '  schema      prints the JSON Schema of a rulebook, for an editor that completes words',
+    '  in-force    which text of each rulebook decides here: what officers published counts more than the file that ships',
+    '  restore     puts the file that ships back into force, where a new release cannot read what was published;',
+    '              without --yes, says what it would do',
     '  --folder    where vocabulary.yaml, the rulebooks and the cases are, when not those that ship; its vocabulary.yaml',
     '              holds all words, or (format safehand-more-words/1) words to be added to those that ship',
     '',
@@ -48,6 +54,8 @@ export const rulebook: Command = {
     facts: { type: 'string' },
     rulebook: { type: 'string', multiple: true },
     method: { type: 'string' },
+    data: { type: 'string' },
+    yes: { type: 'boolean' },
   },
   async run(call) {
     const [name, ...rest] = call.positionals
@@ -57,7 +65,7 @@ export const rulebook: Command = {
       call.io.out(JSON.stringify(rulebookSchema(await readVocabulary(call)), undefined, 1))
       return 0
     }
-    call.io.err(`Say check with a file, decide, test, analyse, diff or schema.\n\n${this.usage}`)
+    call.io.err(`Say check with a file, decide, test, analyse, diff, schema, in-force or restore.\n\n${this.usage}`)
     return 2
   },
 }
@@ -68,6 +76,8 @@ const commands = new Map([
   ['test', testCases],
   ['analyse', analyseFiles],
   ['diff', diffFiles],
+  ['in-force', inForceHere],
+  ['restore', restoreHere],
 ])
 
 const folderOf = ({ values }: Call) => (values['folder'] as string | undefined) ?? shippedFolder
