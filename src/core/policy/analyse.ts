@@ -11,9 +11,10 @@ import type { CompiledRule, Policy } from '#core/policy/stack'
  *   whom to ask, and some method is refused only because no rule speaks about it: nobody thought of this case.
  * - `contradiction`: either a rule allows a method, and other rules of the same rulebook refuse it in every case that has
  *   one of the answers the allowance names (or in every case at all), lifted refusals not counted, so that naming it
- *   achieves nothing; or two rules of a rulebook ask two things of one method that are never both met where both are asked. A refusal that
- *   leaves some of an allowance's cases, for every answer it names, is an exception and no contradiction: refusals count
- *   more by design (DESIGN §3). Answers under `not` are not named.
+ *   achieves nothing; or two rules of a rulebook ask two things of one method that are never both met where both are
+ *   asked. A refusal that leaves some of an allowance's cases, for every answer it names, is an exception and no
+ *   contradiction: refusals count more by design (DESIGN §3), and how strong one is shows in what lifts it. Answers under
+ *   `not` are not named.
  * - `never-fires`: no case meets a rule's condition, or every case that does also lifts the rule.
  * - `never-met`: an obligation is met in no case that meets the condition of the rule asking for it. What meets it may
  *   lift the rule: then it is asked for until it is met.
@@ -196,9 +197,10 @@ function clashes({ space: { and, none }, doings }: Search): Found[] {
   return asked.flatMap(({ doing, id, met }, place) =>
     asked.slice(place + 1).flatMap((other) => {
       const { compiled } = other.doing
-      const set = and(doing.applies, other.doing.applies)
+      if (id === other.id || doing.compiled.rulebook !== compiled.rulebook) return []
       const methods = doing.compiled.methods.filter((method) => compiled.methods.includes(method))
-      if (id === other.id || doing.compiled.rulebook !== compiled.rulebook || methods.length === 0) return []
+      if (methods.length === 0) return []
+      const set = and(doing.applies, other.doing.applies)
       if (set === none || and(and(doing.meets, met), and(other.doing.meets, other.met)) !== none) return []
       const says = `‘${id}’ and ‘${other.id}’ are both asked for here, and cannot both be met.`
       return { kind: 'contradiction' as const, says, set, by: [doing, other.doing], methods }

@@ -22,7 +22,7 @@ export interface Difference {
 /** A group of cases in which the same changes for the same methods. Plain data. */
 export interface Change extends Difference, Described {
   methods: string[]
-  /** The rules that do something else now and apply, before or after, in some of these cases. */
+  /** The rules about these methods that do something else now in some of these cases. */
   rules: ChangedRule[]
 }
 
@@ -48,7 +48,7 @@ export interface Comparison {
 
 /**
  * Which cases change when one policy takes the place of another: for each method its outcome; and, where it is not refused
- * before or after, what it obliges to and its limits. Exhaustive, like `analyse`, and as fast.
+ * before or after, what it obliges to and its limits. Exhaustive, like `analyse`, and runs in a worker like it.
  *
  * @param before - its rulebooks are read with the words of the other's vocabulary, which must have them all
  * @returns the comparison, or `rulebooks-tangled`
@@ -69,8 +69,8 @@ export function compare(before: Policy, after: Policy): Outcome<Comparison> {
 
   const groups = new Map<string, Piece & { methods: string[] }>()
   for (const [place, method] of policy.methods.entries()) {
-    const [before, after] = [was, is].map((side) => sayings(space, about(side, place), policy.limitsOf[place]!))
-    for (const piece of pieces(space, before!, after!)) {
+    const [one, other] = [was, is].map((side) => sayings(space, about(side, place), policy.limitsOf[place]!))
+    for (const piece of pieces(space, one!, other!)) {
       const key = JSON.stringify(Object.values(piece))
       groups.set(key, { ...piece, methods: [...(groups.get(key)?.methods ?? []), method] })
     }
@@ -118,8 +118,8 @@ function sayings(space: Space, doings: Doing[], strictest: Policy['limitsOf'][nu
   for (const [outcome, set] of Object.entries(outcomes)) say({ outcome: outcome as OutcomeWord }, set)
   for (const obligation of new Set(doings.flatMap(({ due }) => due.map(({ id }) => id)))) {
     let [due, isMet] = [none, open]
-    for (const { applies, due: all } of doings)
-      for (const { id, met = none } of all)
+    for (const { applies, due: asked } of doings)
+      for (const { id, met = none } of asked)
         if (id === obligation) [due, isMet] = [or(due, and(open, applies)), minus(isMet, minus(applies, met))]
     say({ obligation }, due)
     say({ obligation, met: true }, and(due, isMet))
@@ -191,8 +191,9 @@ function changedRules({ or, minus, none }: Space, was: Doing[], is: Doing[]) {
 const effects = (parts: Doing[]) =>
   JSON.stringify(
     parts.map(({ compiled: { rule, rulebook, methods, due } }) => {
-      const { title: _, clauses: __, instead: ___, when: ____, liftedBy: _____, ...rest } = rule
-      return [rest, methods, due.map(({ met }) => met), rule.limits.map((id) => rulebook.parameters.get(id))]
+      const { then, require, unmet, referTo, prefer, strength, ask } = rule
+      const bounds = rule.limits.map((id) => [id, rulebook.parameters.get(id)])
+      return [then, require, unmet, referTo, prefer, strength, ask, methods, due.map(({ met }) => met), bounds]
     }),
   )
 
