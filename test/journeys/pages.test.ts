@@ -1,51 +1,17 @@
 /** Every page, as a person meets it: accessible, at home on a narrow screen, and without a complaint in its console. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
-import { aChromium, aDemonstration, complaintsOf, signIn } from './support.ts'
+import { aChromium, aDemonstration, complaintsOf, faultsOf, overflowOf, signIn } from './support.ts'
 import { walk } from './walk.ts'
 
 const demonstration = await aDemonstration({ after })
 const chromium = await aChromium({ after })
 const folder = await mkdtemp(join(tmpdir(), 'safehand-walk-'))
 after(() => rm(folder, { recursive: true, force: true }))
-
-const axe = await readFile(fileURLToPath(import.meta.resolve('axe-core')), 'utf8')
-
-/** What axe finds against WCAG 2.2 AA, as sentences. */
-async function faultsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  return page.evaluate(async () => {
-    const { violations } = await (
-      window as unknown as {
-        axe: { run(what: object): Promise<{ violations: { id: string; help: string; nodes: { html: string }[] }[] }> }
-      }
-    ).axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
-    return violations.map(
-      ({ id, help, nodes }) =>
-        `${id}: ${help}: ${nodes
-          .map((node) => node.html)
-          .slice(0, 3)
-          .join(' ')}`,
-    )
-  })
-}
-
-/** What sticks out at the side when the page is as narrow as it may be. */
-const overflowOf = (page: Page) =>
-  page.evaluate(() => {
-    const width = document.documentElement.clientWidth
-    return document.documentElement.scrollWidth <= width
-      ? []
-      : [...document.querySelectorAll('main *')]
-          .filter((each) => each.getBoundingClientRect().right > width + 1)
-          .map((each) => each.outerHTML.slice(0, 100))
-          .slice(0, 3)
-  })
 
 test('every page is accessible, fits a narrow screen, and names itself without anybody’s name', async () => {
   const faults: string[] = []

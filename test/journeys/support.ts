@@ -1,10 +1,11 @@
 /** What the journeys stand on: a demonstration server of their own, and a real browser. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import { formTokenOf } from '#features/people/sessions'
@@ -92,6 +93,39 @@ export async function aChromium(t: Cleanable): Promise<Browser> {
 
 /** The width of the narrowest phone that must work (WCAG 2.2, 1.4.10). */
 export const phone: BrowserContextOptions = { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true }
+
+const axe = await readFile(fileURLToPath(import.meta.resolve('axe-core')), 'utf8')
+
+/** What axe finds against WCAG 2.2 AA, as sentences. */
+export async function faultsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  return page.evaluate(async () => {
+    const { violations } = await (
+      window as unknown as {
+        axe: { run(what: object): Promise<{ violations: { id: string; help: string; nodes: { html: string }[] }[] }> }
+      }
+    ).axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    return violations.map(
+      ({ id, help, nodes }) =>
+        `${id}: ${help}: ${nodes
+          .map((node) => node.html)
+          .slice(0, 3)
+          .join(' ')}`,
+    )
+  })
+}
+
+/** What sticks out at the side when the page is as narrow as it may be. */
+export const overflowOf = (page: Page) =>
+  page.evaluate(() => {
+    const width = document.documentElement.clientWidth
+    return document.documentElement.scrollWidth <= width
+      ? []
+      : [...document.querySelectorAll('main *')]
+          .filter((each) => each.getBoundingClientRect().right > width + 1)
+          .map((each) => each.outerHTML.slice(0, 100))
+          .slice(0, 3)
+  })
 
 /** Something a page reported that nobody should see: an error, or a breach of its content security policy. */
 export const complaintsOf = (page: Page): string[] => {

@@ -158,6 +158,10 @@ async function others(page: Page, url: string, look: Look, transferId: string): 
     await page.goto(`${url}/${path}`)
     await look(page, path.replace('/', '-'))
   }
+  for (const path of ['', '/council', '/matrix', '/what-if', '/cases', '/analysis']) {
+    await page.goto(`${url}/rulebooks${path}`)
+    await look(page, `rulebooks${path.replace('/', '-')}`)
+  }
   await page.goto(`${url}/transfers/${transferId}`)
   await look(page, 'transfer-read-by-governance')
 
