@@ -190,15 +190,19 @@ export function describe(
   const effects = ofMethod[method]!
   const outcome = outcomeOf(effects)
   const mask = decisiveFor(outcome, effects)
-  const [isRefused, isReferred] = [outcome === 'BLOCK', outcome === 'REFER']
+  const isRefused = outcome === 'BLOCK'
+  const isReferred = outcome === 'REFER'
   const decisive = policy.rulesOf[method]!.filter(({ place }) => (ofRule[place]! & mask) !== 0)
   const lifted = policy.liftable[method]!.filter(({ place }) => status[place] === isLifted)
   const refers = isReferred ? decisive.filter(({ place }) => (ofRule[place]! & effect.refers) !== 0) : nothing
   const open = isReferred ? decisive.filter((rule) => !refers.includes(rule)) : nothing
   const needs = openFacts(policy, open, possible)
-  const referTo = unique(refers.flatMap(({ rule }) => rule.referTo!))
+  const referTo = refers.length > 0 ? unique(refers.map(({ rule }) => rule.referTo!)) : nothing
   const unsure = needs.length > 0 ? unique(decisive.map(({ book }) => book)) : nothing
   const words = (rule: CompiledRule) => (said[rule.place] ??= say(rule, judged, possible))
+  const reasons = decisive.map((rule) => words(rule).reason)
+  for (const book of unsure) if (policy.unsure[book]) reasons.push(policy.unsure[book].reason)
+  for (const rule of lifted) reasons.push(words(rule).reason)
   return {
     method: policy.methods[method]!,
     outcome,
@@ -208,17 +212,15 @@ export function describe(
     limits: isRefused ? {} : limitsOf(policy, judged, method),
     referTo,
     needs,
-    reasons: [
-      ...decisive.map((rule) => words(rule).reason),
-      ...unsure.flatMap((book) => policy.unsure[book]?.reason ?? nothing),
-      ...lifted.map((rule) => words(rule).reason),
-    ],
+    reasons,
     instead: isRefused ? (decisive.find(({ rule }) => rule.instead)?.rule.instead ?? null) : null,
     ask: isRefused
       ? askAbout(policy, decisive)
       : referTo.length > 0
         ? referTo
-        : unique(needs.map((id) => roleFor(policy, id, open))),
+        : needs.length > 0
+          ? unique(needs.map((id) => roleFor(policy, id, open)))
+          : nothing,
   }
 }
 
