@@ -45,12 +45,15 @@ async function asIs({ method, url, payload, headers }: HostileRequest, browser: 
  */
 async function listed(ops: readonly Op[], { callers, pool }: World): Promise<Pool> {
   const found: Pool = {}
-  for (const { path } of ops) {
-    const [, list, name] = /^(\/api\/[^{}]*)\/\{(\w+)\}/.exec(path) ?? []
+  // Shorter ones first: what is in a thing is listed below the thing.
+  const paths = ops.map(({ path }) => path).toSorted((one, other) => one.length - other.length)
+  for (const path of paths) {
+    const [, above, name] = /^(\/api\/.*)\/\{(\w+)\}(?:\/[^{}]*)?$/.exec(path) ?? []
     if (name === undefined || pool[name] || found[name]) continue
+    const list = above!.replace(/\{(\w+)\}/g, (_, one: string) => (pool[one] ?? found[one])?.[0] ?? 'none')
     found[name] = []
     for (const caller of callers.values()) {
-      const answer = await caller.call('GET', list!)
+      const answer = await caller.call('GET', list)
       found[name].push(...[...answer.body.matchAll(/"id":"([^"]{1,80})"/g)].slice(0, 10).map(([, id]) => id!))
     }
   }

@@ -1,5 +1,6 @@
 /** Everybody who may call, and things at every stage of their lives for the calls to be about. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { aFile, aReadyTransfer, aSentParcel, newestCode, newestToken, sealAndUpload, sergeant } from '#test/sending'
 import { Browser } from '#test/house'
 import type { FastifyInstance } from 'fastify'
@@ -176,5 +177,12 @@ const answers: Pool = {
   time: ['16:40', '23:59'],
   slug: ['not-found', 'not-allowed', 'nowhere', '__proto__'],
   asset: ['../package.json', 'test/house.ts', '.env'],
+  // A rulebook's next version.
+  text: [
+    readFileSync(new URL('../../rulebooks/council.yaml', import.meta.url), 'utf8').replace(
+      /^version:.*/m,
+      'version: 9.0.0',
+    ),
+  ],
   event: ['1', '2', '0', '-1', '9223372036854775808'],
 }
