@@ -155,6 +155,8 @@ test('on the command line they are sent, collected and told of, and move no curs
     'yes',
     '--confirm',
     'known:x',
+    '--left-out',
+    'none',
     '--message',
     'b\u001b]0;x\u0007',
     '--json',

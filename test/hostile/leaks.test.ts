@@ -109,7 +109,17 @@ async function journey(): Promise<Markers> {
   const account = { SAFEHAND_TOKEN: token }
   const sent = await cli(
     'sender',
-    ['send', join(source, sealed['a file name']), ...to, ...why, '--confirm', 'known:Spoke to them', '--json'],
+    [
+      'send',
+      join(source, sealed['a file name']),
+      ...to,
+      ...why,
+      '--confirm',
+      'known:Spoke to them',
+      '--left-out',
+      'none',
+      '--json',
+    ],
     account,
   )
   assert.equal(sent.code, 0, sent.complaints)
@@ -117,7 +127,20 @@ async function journey(): Promise<Markers> {
   secrets['the seven words'] = phrases[0]!.phrase
   const refused = await cli(
     'sender',
-    ['send', source, ...to, ...why, '--confirm', 'known:x', '--days', '28', '--method', 'standard_email'],
+    [
+      'send',
+      source,
+      ...to,
+      ...why,
+      '--confirm',
+      'known:x',
+      '--left-out',
+      'none',
+      '--days',
+      '28',
+      '--method',
+      'standard_email',
+    ],
     account,
   )
   assert.equal(refused.code, 1)

@@ -12,7 +12,7 @@ export const amir = 'amir.khan@northbrook-police.example'
 export const lena = 'lena.fischer@harbour-trust.example'
 export const why = ['--purpose', 'Strategy meeting', '--limits', 'For the meeting only', '--reason', 'protect-someone']
 export const sensitive = ['--class', 'restricted', '--personal', 'yes']
-export const confirmed = ['--confirm', 'switchboard:Rang the switchboard and was put through']
+export const confirmed = ['--confirm', 'switchboard:Rang the switchboard and was put through', '--left-out', 'none']
 
 /** What the commands answer with --json, each some of it. */
 interface Answer {

@@ -58,6 +58,7 @@ export async function aReadyTransfer(
     })
   }
   await sender.post(`${at}/method`, { method })
+  await sender.post(`${at}/look-through`, { looked: 'left-out', leftOutWords: 'Reports about the brother' })
   return id
 }
 

@@ -24,6 +24,7 @@ export const eventNames = [
   'recipient-refused',
   'method-chosen',
   'decided-not-to-share',
+  'looked-through',
   'transfer-closed',
   // Parcels
   'parcel-sealed',

@@ -184,6 +184,7 @@ export const access: Record<string, Line> = {
           'recipient_kind',
           'purpose_words',
           'limits_words',
+          'left_out_words',
           'information_words',
           'case_reference',
           'available_days',

@@ -178,6 +178,9 @@ interface TransfersTable {
   recipientKind: string | null
   purposeWords: string | null
   limitsWords: string | null
+  /** When the sender looked through it for what is not needed, and what they left out. */
+  lookedThroughAt: Date | null
+  leftOutWords: string | null
   informationWords: string | null
   caseReference: string | null
   method: string | null

@@ -118,7 +118,7 @@ export async function eraseTransfers(tx: Tx, ids: string[]): Promise<void> {
   await of('recipients')
   await sql`
     update transfers set state = 'erased', reference = 'erased-' || id, facts = '{}', not_sure = '{}',
-      recipient_kind = null, purpose_words = null, limits_words = null, information_words = null,
+      recipient_kind = null, purpose_words = null, limits_words = null, left_out_words = null, information_words = null,
       case_reference = null, available_days = null, decision_id = null
     where id = any(${ids}::uuid[])`.execute(tx)
   for (const table of ['decisions', 'advice_requests', 'emergency_certifications', 'exceptions', 'sharing_records'])

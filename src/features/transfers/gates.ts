@@ -78,8 +78,23 @@ export async function openGates(house: House, transfer: TransferRow): Promise<Ou
       })
     }
   }
+  if (needsLook(transfer))
+    gates.push({
+      id: 'look-through',
+      says: 'Leave out what they do not need.',
+      url: `/transfers/${transfer.id}/look-through`,
+      clauses: ['D3'],
+    })
   return ok(gates)
 }
+
+/** Nobody is asked about what is public, what is said, or when someone is at risk now and a call tells the minimum. */
+const needsLook = ({ lookedThroughAt, facts, method }: TransferRow) =>
+  lookedThroughAt === null &&
+  facts.published !== true &&
+  facts.urgency !== 'at-risk-now' &&
+  facts.artefact !== 'conversation' &&
+  method !== 'telephone'
 
 /** Methods Safehand carries itself; every other is carried out by a person, who records it. */
 const carried = ['managed_transfer', 'encrypted_email']

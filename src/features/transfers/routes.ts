@@ -191,6 +191,31 @@ const advice = action({
   then: (_result, visit) => `/transfers/${visit.params.transfer}`,
 })
 
+const lookPage = page('/look-through', 'Leave out what they do not need', 'look-through', async (_visit, transfer) =>
+  ok({ title: 'Have you left out what they do not need?', backUrl: `/transfers/${transfer.id}/decision` }),
+)
+const look = action({
+  path: at('/look-through'),
+  who: 'signed-in',
+  summary: 'Say that it was looked through for what need not be sent, and what was left out',
+  fields: fields({
+    looked: choice('what you found', ['left-out', 'all-needed'] as const),
+    leftOutWords: optional(text('what was left out')),
+  }),
+  again: lookPage,
+  run: (visit, { looked, leftOutWords }) =>
+    change(visit, async (tx, transfer) => {
+      if (looked === 'left-out' && !leftOutWords)
+        return fail('form-incomplete', { fields: { leftOutWords: 'Enter what you left out, in a few words' } })
+      const words = looked === 'left-out' ? leftOutWords : null
+      await updateTransfer(tx, transfer.id, { lookedThroughAt: visit.now, leftOutWords: words })
+      const body = { transfer: transfer.id, looked, leftOut: words ?? '' }
+      await recordEvent(tx, 'looked-through', body, { transferId: transfer.id, at: visit.now })
+      return ok()
+    }),
+  then: toNext,
+})
+
 const chooseMethod = action({
   path: at('/method'),
   who: 'signed-in',
@@ -298,6 +323,8 @@ export const routes = (policy: Policy): Route[] => [
   decisionPage,
   advicePage,
   advice,
+  lookPage,
+  look,
   chooseMethod,
   decideAgainNow,
   stop,

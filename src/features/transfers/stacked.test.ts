@@ -86,3 +86,33 @@ test('every page of questions can be read by a person', async () => {
     assert.equal((await priya.call('GET', `/transfers/${id}/ask/${page}`)).statusCode, 200, page)
   assert.equal(house.policy.rulebooks.length, 3)
 })
+
+test('the owner’s answer authorises the recipient and the form, and stays with the transfer', async () => {
+  const id = await start(priya, 'Amir')
+  await answer(id, 'sensitivity', { 'council-class': 'restricted' })
+  await answer(id, 'government-class', { 'government-class': 'official' })
+  await priya.post(`/api/transfers/${id}/advice`, { role: 'information-asset-owner', question: 'May they have it?' })
+  const dilys = await browser('Dilys Rowan')
+  const { open } = await dilys.get<{ open: { id: string }[] }>('/api/advice')
+  const { settles } = await dilys.get<{ settles: { id: string }[] }>(`/api/advice/${open[0]!.id}`)
+  assert.deepEqual(
+    settles.map((each) => each.id),
+    ['movement-form', 'owner-authorised'],
+  )
+  await dilys.post(`/api/advice/${open[0]!.id}/answer`, {
+    answer: 'Yes, by form 12',
+    settles: ['movement-form=authorised', 'owner-authorised=yes'],
+  })
+  await answer(id, 'what', { artefact: 'file', size: 'at-most-12000000' })
+  await answer(id, 'people', { sensitivity: 'none', people: 'at-most-1' })
+  await answer(id, 'why', { purpose: 'protect-someone', urgency: 'no-rush' })
+  await answer(id, 'planned', { planned: 'no' })
+  await answer(id, 'kind', { kind: 'share' })
+  const { referred } = await priya.get<{ referred: { method: string; obligations: { id: string; met: boolean }[] }[] }>(
+    `/api/transfers/${id}/decision`,
+  )
+  // The police have nothing on file, so the service desk is asked as well; what the owner settled is met.
+  const parcel = referred.find(({ method }) => method === 'managed_transfer')!
+  const met = parcel.obligations.filter((due) => due.met).map((due) => due.id)
+  for (const due of ['iao', 'dmf']) assert.ok(met.includes(due), due)
+})

@@ -44,7 +44,13 @@ export async function stopAtOnce(
   { rulebook, rule }: Reason,
   now: Date,
 ): Promise<Outcome<undefined>> {
-  const words = { informationWords: null, caseReference: null, purposeWords: null, limitsWords: null }
+  const words = {
+    informationWords: null,
+    caseReference: null,
+    purposeWords: null,
+    limitsWords: null,
+    leftOutWords: null,
+  }
   const ended = { facts: '{}', notSure: [], method: null, state: 'withdrawn', closedAt: now }
   await updateTransfer(tx, transfer.id, { ...words, ...ended })
   const body = { transfer: transfer.id, reason: 'Its classification stops it', rulebook, rule }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { limits } from '#core/kit/limits'
-import { aHouse, type Browser } from '#test/house'
+import { aHouse, page, type Browser } from '#test/house'
 import { newestMail } from '#test/sending'
 
 const { house, browser } = await aHouse({ after })
@@ -302,4 +302,23 @@ test('a problem that is reported reaches the line manager and the data protectio
     (await martin.problem('POST', `/api/problems-reported/${problem}/record`, { words: 'Again' })).status,
     409,
   )
+})
+
+test('what need not be sent is looked for once, before the files; what was left out is on the record', async () => {
+  const id = await start(priya, 'Amir')
+  await answer(priya, id, 'sensitivity', restricted)
+  await answer(priya, id, 'what', aFile)
+  await answer(priya, id, 'why', why('today'))
+  const { recipients } = await decision(priya, id)
+  const said = { authorised: 'yes', how: 'switchboard', detail: 'Rang' }
+  await priya.post(`/api/transfers/${id}/recipients/${recipients[0]!.id}/confirm`, said)
+  const { next } = await priya.post<{ next: string }>(`/api/transfers/${id}/method`, { method: 'managed_transfer' })
+  assert.equal(next, `/transfers/${id}/look-through`)
+  const at = `/api/transfers/${id}/look-through`
+  assert.deepEqual(Object.keys((await priya.problem('POST', at, { looked: 'left-out' })).fields!), ['leftOutWords'])
+  const looked = { looked: 'left-out', leftOutWords: 'Reports about the brother' }
+  assert.equal((await priya.post<{ next: string }>(at, looked)).next, `/transfers/${id}/seal`)
+  const record = (await priya.call('GET', `/transfers/${id}/record`, undefined, page)).body
+  assert.match(record, /Reports about the brother/)
+  assert.match(record, /The sender looked for what need not be sent/)
 })

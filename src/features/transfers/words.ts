@@ -31,6 +31,7 @@ export function eventWords(name: string, body: Record<string, unknown>, who: str
     'recipient-removed': `${who} was taken off`,
     'recipient-confirmed': `${who} was confirmed as the right person`,
     'recipient-refused': `${who} was found not to be the right person`,
+    'looked-through': 'The sender looked for what need not be sent',
     'method-chosen': 'A way of sending was chosen',
     'decided-not-to-share': 'It was decided not to share',
     'emergency-certified': 'The sender certified that it could not wait',

@@ -169,15 +169,16 @@ export async function decisionOn(api: Api, transferId: string, method: string): 
 /**
  * Chooses the method and meets what can be met from here: the confirmation of recipients.
  *
- * @param confirmation - how the sender knows that these are the right people, `HOW:DETAIL`
+ * @param said - how the sender knows that these are the right people, `HOW:DETAIL`; what they left out, or `none`
  * @throws ProblemError `gates-open` with what is left to do first, and where
  */
 export async function chooseMethod(
   api: Api,
   transferId: string,
   method: string,
-  confirmation: string | undefined,
+  said: { confirm: string | undefined; leftOut: string | undefined },
 ): Promise<void> {
+  const { confirm: confirmation, leftOut } = said
   const [how = '', ...rest] = (confirmation ?? '').split(':')
   const statement = { authorised: 'yes', how: how.trim(), detail: rest.join(':').trim() }
   let next = await nextOf(api, `/transfers/${transferId}/method`, { method })
@@ -186,11 +187,20 @@ export async function chooseMethod(
     if (after === next) break
     next = after
   }
+  if (leftOut !== undefined && next.endsWith('/look-through')) {
+    const looked = leftOut === 'none' ? 'all-needed' : 'left-out'
+    next = await nextOf(api, next, { looked, leftOutWords: leftOut })
+  }
   if (next.endsWith('/seal')) return
   const { unmet } = await decisionOn(api, transferId, method)
   const lines = unmet.map(({ says, clauses }) => `  ${says} (${clauses.join(', ')})`)
-  const hint = next.endsWith('/confirm')
-    ? ['Add --confirm HOW:DETAIL, where DETAIL is what you checked; or confirm it on the page.']
-    : []
+  const hints: [string, string][] = [
+    ['/confirm', 'Add --confirm HOW:DETAIL, where DETAIL is what you checked; or confirm it on the page.'],
+    [
+      '/look-through',
+      'Look for what they do not need. Add --left-out WORDS, or --left-out none if they need all of it.',
+    ],
+  ]
+  const hint = hints.flatMap(([page, words]) => (next.endsWith(page) ? [words] : []))
   orThrow(fail('gates-open', { detail: [...lines, ...hint, `Next: ${api.server}${next}`].join('\n') }))
 }

@@ -7,6 +7,7 @@ import * as erasure from '#edge/store/migrations/0041-erasure'
 import * as closedRegisters from '#edge/store/migrations/0042-closed-registers'
 import * as witnesses from '#edge/store/migrations/0050-witnesses'
 import * as defence from '#edge/store/migrations/0060-defence'
+import * as leftOut from '#edge/store/migrations/0080-left-out'
 import * as rulebooks from '#edge/store/migrations/0070-rulebooks'
 
 /** One step of the database's shape. Names are numbered, and a released one never changes. */
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   { name: '0050-witnesses', up: witnesses.up },
   { name: '0060-defence', up: defence.up },
   { name: '0070-rulebooks', up: rulebooks.up },
+  { name: '0080-left-out', up: leftOut.up },
 ]

@@ -26,6 +26,7 @@ const usage = `safehand send PATH… --to EMAIL --purpose WORDS --reason REASON 
   --answer FACT=VALUE    the answer to any other question; not-sure is always one
   --information WORDS    what kind of information it is, for the record (default: Files)
   --limits WORDS         limits on its use
+  --left-out WORDS       you looked through it, and this is what you left out as not needed; none: nothing
   --case REF             your case reference
   --message WORDS        a message that is sealed with the files
   --confirm HOW:DETAIL   you have checked that the recipients are the right people and may have it.
@@ -62,6 +63,7 @@ export const send: Command = {
     'why-now': text,
     information: text,
     limits: text,
+    'left-out': text,
     case: text,
     message: text,
     confirm: text,
@@ -103,6 +105,7 @@ interface Said {
   /** For the record; undefined leaves what a transfer that was begun says already. */
   details: Record<string, string> | undefined
   confirm: string | undefined
+  leftOut: string | undefined
   method: string
   message: string | undefined
   days: number
@@ -140,6 +143,7 @@ function read({ values, positionals, io }: Call): Said {
         }
       : undefined,
     confirm: given.confirm,
+    leftOut: given['left-out'],
     method: given.method ?? 'managed_transfer',
     message: given.message,
     days,
@@ -186,7 +190,7 @@ async function describe(
   await answerQuestions(api, io, { answers: said.answers, sizeBytes, next })
   const decision = await decisionOn(api, transferId, said.method)
   if (!json) io.out(inWords(decision.says))
-  await chooseMethod(api, transferId, said.method, said.confirm)
+  await chooseMethod(api, transferId, said.method, said)
   return decision.says
 }
 
