@@ -43,6 +43,12 @@ export function documentOf(house: House, rulebook: Rulebook, canTry: boolean) {
 
 const everywhere = (condition: Rulebook['scope']) => condition.some((tests) => tests.length === 0)
 
+const strengths = {
+  hard: 'Hard: nobody can lift it',
+  overridable: 'Overridable: it can be lifted, on the record',
+  soft: 'Soft: it gives way to evidence',
+}
+
 function ruleWords(vocabulary: Vocabulary, rulebook: Rulebook, rule: Rule) {
   const { id, title, when, instead, clauses, prefer, unmet } = rule
   return {
@@ -68,6 +74,7 @@ function ruleWords(vocabulary: Vocabulary, rulebook: Rulebook, rule: Rule) {
       return `${vocabulary.limits.get(each)!.name}: ${words}`
     }),
     prefer,
+    strength: strengths[rule.strength],
     lifts: rule.liftedBy.map((lift) => ({
       role: roleNames(vocabulary, [lift.role]),
       when: conditionWords(vocabulary, rulebook, lift.when),
