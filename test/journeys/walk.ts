@@ -112,6 +112,47 @@ async function collect(
   await context.close()
 }
 
+/** The question before there is anything to send; then its answers become a transfer, which in the end is not shared. */
+async function mayI(page: Page, url: string, look: Look): Promise<void> {
+  const answer = async (name: string, value: string) => {
+    await choose(page, name, value)
+    await press(page, 'Continue')
+  }
+  await page.goto(`${url}/`)
+  await page.getByRole('link', { name: /^May I/ }).click()
+  await look(page, 'may-i')
+  await answer('audience', 'organisation')
+  await page.getByLabel('Find it in the directory').fill('Northbrook')
+  await press(page, 'Find')
+  await look(page, 'may-i-organisation')
+  await page.getByLabel('Northbrook Police').check()
+  await press(page, 'Continue')
+  await answer('address', 'ordinary')
+  for (let left = 12; left > 0 && !(await page.getByRole('button', { name: /^Start a transfer/ }).isVisible()); left -= 1) {
+    const help = page.getByRole('link', { name: 'Help me choose' })
+    if (await help.isVisible()) {
+      await help.click()
+      await page.locator('input[name=_restricted][value=no]').check()
+      await page.locator('input[name=_controlled][value=yes]').check()
+      await press(page, 'See which it is')
+      await look(page, 'classify')
+      await page.getByRole('button', { name: 'Go back with this answer' }).click()
+    } else await page.locator('input[type=radio]:not([value=not-sure])').last().check()
+    await press(page, 'Continue')
+  }
+  await look(page, 'may-i-answer')
+  await press(page, 'Start a transfer with these answers')
+  await page.waitForURL(/\/who$/)
+  const transfer = page.url().replace(/\/who$/, '')
+  await page.goto(`${transfer}/look-through`)
+  await look(page, 'look-through')
+  await page.goto(`${transfer}/decision`)
+  await page.getByText('I have decided not to share it').click()
+  await page.getByLabel('Why not?').fill('They have it already')
+  await press(page, 'Record that it is not shared')
+  await look(page, 'not-shared')
+}
+
 /** What the others do: the leaflet, advice, reviews, the directory, a problem. */
 async function others(page: Page, url: string, look: Look, transferId: string): Promise<void> {
   await signIn(page, url, 'Tom Fletcher')
@@ -123,6 +164,7 @@ async function others(page: Page, url: string, look: Look, transferId: string): 
   await look(page, 'decision-leaflet')
   await press(page, /^Save a note/)
   await look(page, 'sent-another-way')
+  await mayI(page, url, look)
   await page.goto(`${url}/`)
   await press(page, 'Share information')
   await choose(page, 'to', 'not-sure')

@@ -124,11 +124,13 @@ export function fromForm(schema: TSchema, raw: Record<string, unknown>): unknown
  */
 export function shownAgain(schema: TSchema, given: unknown): Record<string, string | string[]> {
   const properties = (schema as { properties?: Record<string, FieldSchema> }).properties ?? {}
-  const shown = Object.entries(given as object).flatMap(([name, value]: [string, unknown]) => {
-    if (Array.isArray(value) && (properties[name]?.type ?? 'array') === 'array')
-      return [[name, value.filter((one) => typeof one === 'string')] as const]
-    return ['string', 'number', 'boolean'].includes(typeof value) ? [[name, String(value)] as const] : []
-  })
+  const shown = Object.entries(given as object).flatMap(
+    ([name, value]: [string, unknown]): [string, string | string[]][] => {
+      if (Array.isArray(value) && (properties[name]?.type ?? 'array') === 'array')
+        return [[name, value.filter((one) => typeof one === 'string')]]
+      return ['string', 'number', 'boolean'].includes(typeof value) ? [[name, String(value)]] : []
+    },
+  )
   return Object.fromEntries(shown)
 }
 

@@ -72,7 +72,9 @@ export async function mayI(visit: Visit): Promise<Outcome<{ title: string } & Re
   if (stopped) return ok({ title: 'Stop: do not send this', step: 'stop', stopped: stopWords(policy, stopped) })
   const given = givenIn(query)
   const asked = factsAsked(policy)
-  const page = { given, told: words, startUrl: '/may-i' }
+  const before = given.slice(0, -1)
+  const backUrl = given.length === 0 ? '/' : before.length === 0 ? '/may-i' : `/may-i?${new URLSearchParams(before)}`
+  const page = { given, told: words, startUrl: '/may-i', backUrl }
 
   const place = query[organisationName]
   const organisation = place && isId(place) ? await organisationById(house.db, place) : undefined

@@ -33,7 +33,7 @@ export function eventWords(name: string, body: Record<string, unknown>, who: str
     'recipient-refused': `${who} was found not to be the right person`,
     'looked-through': 'The sender looked for what need not be sent',
     'method-chosen': 'A way of sending was chosen',
-    'decided-not-to-share': 'It was decided not to share',
+    'decided-not-to-share': `It was decided not to share${typeof body.reason === 'string' && body.reason ? `: ${body.reason}` : ''}`,
     'emergency-certified': 'The sender certified that it could not wait',
     'emergency-reviewed': 'The emergency was reviewed',
     'exception-allowed': 'An exception was authorised',
