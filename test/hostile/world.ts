@@ -1,6 +1,7 @@
 /** Everybody who may call, and things at every stage of their lives for the calls to be about. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { aVersion, draftsUrl, itsCases, keepDraft } from '#test/drafting'
 import { aFile, aReadyTransfer, aSentParcel, newestCode, newestToken, sealAndUpload, sergeant } from '#test/sending'
 import { Browser } from '#test/house'
 import type { FastifyInstance } from 'fastify'
@@ -134,7 +135,10 @@ async function stages(callers: ReadonlyMap<string, Browser>): Promise<Pool> {
     reason: 'For letters',
     ...starts,
   })
+  const { drafts } = await by('governance').get<{ drafts: Made[] }>(draftsUrl)
   return {
+    // So many may be open and no more: worlds share one.
+    draft: [drafts[0]?.id ?? (await keepDraft(by('governance'), aVersion('6.0.0')))],
     organisation: [partner.id],
     own: [own.id],
     organisations: [partner.id],
@@ -161,6 +165,8 @@ const answers: Pool = {
     'constructor',
     '__proto__',
   ],
+  rulebook: ['council', 'nobody', '__proto__'],
+  cases: [itsCases],
   page: ['sensitivity', 'what', 'why', 'size', '__proto__'],
   n: ['0', '1', '2', '-1', '131071', '131072', '999999999', '1e3', '0x1', '00', ' 1', '\u0661'],
   '*': ['0/000', '0/000.p/1', 'entries/000.p/3', '8/x001/000', '99/000', '../checkpoint', '0/000.p/999'],
