@@ -44,13 +44,17 @@ let running = 0
  * Runs the cases of a draft, analyses it and compares it with what is in force: in a thread of its own, which may take
  * so long and so much memory and no more. The server answers others meanwhile.
  *
+ * @param patienceMs - how long it may take; tests give it less
  * @returns the proof, with `rulebooks-tangled` as its trouble where that was not enough; or `proofs-busy`
  */
-export async function prove({ before, after, runs, of }: Task & Pick<Proof, 'of'>): Promise<Outcome<Proof>> {
+export async function prove(
+  { before, after, runs, of }: Task & Pick<Proof, 'of'>,
+  patienceMs: number = limits.proofMs,
+): Promise<Outcome<Proof>> {
   if (running >= limits.proofsAtOnce) return fail('proofs-busy')
   running += 1
   try {
-    const found = await inThread({ before, after, runs })
+    const found = await inThread({ before, after, runs }, patienceMs)
     return ok({ cases: [], trouble: 'rulebooks-tangled', ...found, of })
   } finally {
     running -= 1
@@ -58,13 +62,13 @@ export async function prove({ before, after, runs, of }: Task & Pick<Proof, 'of'
 }
 
 /** What the thread says; undefined when it needed more time or memory than it may have. */
-function inThread(task: Task): Promise<Omit<Proof, 'of'> | undefined> {
+function inThread(task: Task, patienceMs: number): Promise<Omit<Proof, 'of'> | undefined> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.resolve('#features/rulebooks/proving-worker')), {
       workerData: task,
       resourceLimits: { maxOldGenerationSizeMb: limits.proofMegabytes },
     })
-    const patience = setTimeout(() => void worker.terminate(), limits.proofMs)
+    const patience = setTimeout(() => void worker.terminate(), patienceMs)
     let said: string | undefined
     worker.on('message', (text: string) => (said = text))
     worker.on('error', (error: NodeJS.ErrnoException) =>

@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { limits } from '#core/kit/limits'
 import { orThrow } from '#core/kit/outcome'
 import { compile, inForce, policyInForce } from '#features/rulebooks/in-force'
-import { prove } from '#features/rulebooks/proving'
+import { passes, prove } from '#features/rulebooks/proving'
 import { readDraft } from '#features/rulebooks/reading'
 import { loadPolicy } from '#shell/start'
 import { buildApp } from '#shell/web/app'
@@ -325,6 +325,32 @@ test('so many drafts are looked at at once, and not one more; each frees its pla
     ...Array.from({ length: limits.proofsAtOnce }, () => 'looked'),
     'proofs-busy',
   ])
+})
+
+test('looking at a draft that takes too long is ended, which fails it, and frees its place', async () => {
+  const read = orThrow(await readDraft(house, { rulebook: 'council', text: aVersion('4.0.0'), cases: '' }))
+  for (let n = 0; n <= limits.proofsAtOnce; n += 1) {
+    const proof = orThrow(await prove(read, 1))
+    assert.equal(proof.trouble, 'rulebooks-tangled')
+    assert.ok(!passes(proof))
+  }
+})
+
+test('a review may be so many years away, and not a day more', async () => {
+  const today = house.now()
+  const away = (days: number) => {
+    const at = new Date(
+      Date.UTC(today.getUTCFullYear() + limits.reviewYears, today.getUTCMonth(), today.getUTCDate() + days),
+    )
+    return aVersion('4.0.0', (text) => text.replace(/review-date: .*/, `review-date: ${at.toISOString().slice(0, 10)}`))
+  }
+  // Two days beyond, as a day begins in London before it does in UTC.
+  for (const [days, isOk] of [
+    [-1, true],
+    [0, true],
+    [2, false],
+  ] as const)
+    assert.equal((await readDraft(house, { rulebook: 'council', text: away(days), cases: '' })).ok, isOk, `${days}`)
 })
 
 test('a process holds so many policies; one more and the one used longest ago is made again', () => {
