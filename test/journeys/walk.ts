@@ -128,7 +128,11 @@ async function mayI(page: Page, url: string, look: Look): Promise<void> {
   await page.getByLabel('Northbrook Police').check()
   await press(page, 'Continue')
   await answer('address', 'ordinary')
-  for (let left = 12; left > 0 && !(await page.getByRole('button', { name: /^Start a transfer/ }).isVisible()); left -= 1) {
+  for (
+    let left = 12;
+    left > 0 && !(await page.getByRole('button', { name: /^Start a transfer/ }).isVisible());
+    left -= 1
+  ) {
     const help = page.getByRole('link', { name: 'Help me choose' })
     if (await help.isVisible()) {
       await help.click()

@@ -149,6 +149,16 @@ function transferFaults(held: Held): Fault[] {
   else if (transfer.state !== 'recorded') check(transfer.closedAt === null, 'is closed, but no event closed it')
   if (sealed) check(isAt(transfer.sentAt, sealed.at), 'was sent at another time than its event says', sealed)
   else if (transfer.state !== 'recorded') check(transfer.sentAt === null, 'is sent, but no event says so')
+  const looked = last(held, ['looked-through'])
+  check(
+    isAt(transfer.lookedThroughAt, looked?.at ?? null),
+    'was looked through at another time than its event says',
+    looked,
+  )
+  // What stops a transfer at once takes its words out.
+  const leftOut = closing?.body?.rule === undefined ? (looked?.body?.leftOut ?? '') : ''
+  if (looked?.body !== null)
+    check((transfer.leftOutWords ?? '') === leftOut, 'left out something else than its event says', looked)
   const until = last(held, ['parcel-sealed', 'parcel-extended'])
   if (!until) check(transfer.expiresAt === null, 'ends, but nothing was sent')
   else if (until.body)
