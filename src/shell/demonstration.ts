@@ -123,6 +123,13 @@ const contacts = [
     organisation: 'Harbour Trust',
     telephone: '01632 960 321',
   },
+  {
+    name: 'Maya Lindqvist',
+    email: 'maya.lindqvist@examples-department.example',
+    job: 'Returns manager',
+    organisation: 'Department for Examples',
+    telephone: '01632 960 401',
+  },
 ]
 
 /** Fills a demonstration that is new; does nothing to one that has people already. */

@@ -49,8 +49,15 @@ const sizeLabel = (bytes: number) =>
       ? `${bytes / 1_000_000} MB`
       : `${bytes} bytes`
 
-const amountLabel = (amount: number, unit: string | undefined) =>
-  unit === 'bytes' ? sizeLabel(amount) : amount.toLocaleString('en-GB')
+/** A band of a size, or of a count. */
+function bandLabel(unit: string | undefined, atLeast: number, atMost: number | undefined): string {
+  if (unit === 'bytes')
+    return atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`
+  const words = (amount: number) => amount.toLocaleString('en-GB')
+  if (atMost === undefined) return `${words(atLeast)} or more`
+  if (atLeast === 0) return atMost === 1 ? '1' : `Up to ${words(atMost)}`
+  return atLeast === atMost ? words(atMost) : `${words(atLeast)} to ${words(atMost)}`
+}
 
 function optionsOf(house: House, id: string, fact: Fact): { value: string; label: string; hint: string | undefined }[] {
   if (fact.type === 'yes-no')
@@ -61,10 +68,7 @@ function optionsOf(house: House, id: string, fact: Fact): { value: string; label
   if (fact.type === 'quantity') {
     return bandsOf(house.policy, id).map(({ value, atLeast, atMost }) => ({
       value,
-      label:
-        atMost === undefined
-          ? `More than ${amountLabel(atLeast - 1, fact.unit)}`
-          : `Up to ${amountLabel(atMost, fact.unit)}`,
+      label: bandLabel(fact.unit, atLeast, atMost),
       hint: undefined,
     }))
   }
