@@ -19,7 +19,7 @@ import { freshDatabase } from '#test/database'
 
 const run = promisify(execFile)
 const signer = aSigner()
-const { db } = await freshDatabase({ after })
+const { db } = (await freshDatabase({ after })).open('owner')
 const page = await readFile(join(import.meta.dirname, '../../docs/register.md'), 'utf8')
 const blockOf = (language: string) => new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(page)![1]!
 let folder: string

@@ -45,7 +45,7 @@ async function aDeceiver(t: TestContext) {
   const trust = join(folder, 'trust')
   await writeFile(trust, text)
   const aKeeper = async (name: string) => {
-    const { db } = await freshDatabase(t)
+    const { db } = (await freshDatabase(t)).open('owner')
     const at = join(folder, name)
     const keeper = { db, tiles: tileFolder(at), signer, trust: policy }
     const told: Problem[] = []

@@ -42,7 +42,7 @@ after(() => rm(folder, { recursive: true, force: true }))
 
 /** A register of this many events, signed and published by the real keeper. */
 async function aLog(t: TestContext, size: number) {
-  const { db } = await freshDatabase(t)
+  const { db } = (await freshDatabase(t)).open('owner')
   await sql`
     insert into register_events (name, at, handle, leaf)
     select 'token-made', now(), md5(n::text), convert_to('{"entry":' || n || ',"text":"' || repeat('x', n % 200) || '"}', 'UTF8')

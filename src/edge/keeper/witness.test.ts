@@ -40,7 +40,7 @@ async function aFolder(t: TestContext) {
 }
 
 async function aRegister(t: TestContext) {
-  const { db } = await freshDatabase(t)
+  const { db } = (await freshDatabase(t)).open('owner')
   return { db, tiles: tileFolder(await aFolder(t)), signer }
 }
 

@@ -204,7 +204,7 @@ test('what has been said is shown in the words of the questions', () => {
   )
   assert.deepEqual(
     words.map((row) => row.answer),
-    ['Another organisation', 'at most 12,000,000 bytes', 'Restricted', 'Yes'],
+    ['Another organisation', 'Restricted', 'Yes', 'at most 12,000,000 bytes'],
   )
 })
 

@@ -11,7 +11,8 @@ import { rotate } from '#edge/keeper/rotate'
 import { aHouse } from '#test/house'
 import { aReadyTransfer } from '#test/sending'
 
-const { house, browser } = await aHouse({ after })
+const { house, open, browser } = await aHouse({ after })
+const owner = open('owner').db
 
 test('after a register is closed both are published, each at its own address, and its events still have receipts', async () => {
   const priya = await browser('Priya Nair')
@@ -23,12 +24,12 @@ test('after a register is closed both are published, each at its own address, an
   assert.equal((await reader.get<{ key: string }>('/api/register/check')).key, house.keeper.vkey)
   assert.equal((await reader.problem('GET', '/register/2/checkpoint')).status, 404)
 
-  const { tiles, signer } = orThrow(await openRegister(house.db, house.config))
-  const next = await readOrMakeSigner(house.db, house.config, 2)
-  const { size } = orThrow(await rotate({ db: house.db, tiles, signer, next }))
+  const { tiles, signer } = orThrow(await openRegister(owner, house.config))
+  const next = await readOrMakeSigner(owner, house.config, 2)
+  const { size } = orThrow(await rotate({ db: owner, tiles, signer, next }))
   await aReadyTransfer(priya)
-  const register = orThrow(await openRegister(house.db, house.config))
-  orThrow(await keepOnce({ db: house.db, ...register }))
+  const register = orThrow(await openRegister(owner, house.config))
+  orThrow(await keepOnce({ db: owner, ...register }))
 
   const { key } = await reader.get<{ key: string }>('/api/register/check')
   const trust = orThrow(parseTrustPolicy(key))
