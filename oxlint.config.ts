@@ -8,6 +8,7 @@ export const featureLine = [
   'approvals',
   'transfers',
   'rulebooks',
+  'asking',
   'parcels',
   'procedures',
   'copies',
