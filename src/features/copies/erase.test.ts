@@ -288,7 +288,7 @@ test('every table that refers to transfers, recipients, parcels or people is kno
     'admissions.recipient_id advice_requests.transfer_id api_tokens.person_id browsers.person_id decisions.transfer_id devices.person_id emergency_certifications.transfer_id exceptions.transfer_id locks.parcel_id locks.recipient_id outgoing_mail.transfer_id parcel_parts.parcel_id parcels.transfer_id passkeys.person_id phrase_tellings.recipient_id recipient_confirmations.recipient_id recipients.person_id recipients.transfer_id register_events.transfer_id sharing_records.transfer_id sign_ins.person_id'
   // Who acted in their office, by a number that names nobody once the person is erased.
   const acted =
-    'advice_requests.answered_by advice_requests.asked_by agreements.entered_by emergency_certifications.by_id emergency_certifications.reviewed_by exceptions.by_id facility_grants.granted_by facility_grants.person_id incidents.recorded_by incidents.reported_by mailbox_checks.checked_by people.line_manager_id phrase_tellings.by_id recipient_confirmations.by_id sharing_records.by_id transfers.sender_id'
+    'advice_requests.answered_by advice_requests.asked_by agreements.entered_by emergency_certifications.by_id emergency_certifications.reviewed_by exceptions.by_id facility_grants.granted_by facility_grants.person_id incidents.recorded_by incidents.reported_by mailbox_checks.checked_by people.line_manager_id phrase_tellings.by_id recipient_confirmations.by_id rulebook_drafts.offered_by rulebook_versions.approved_by rulebook_versions.offered_by sharing_records.by_id transfers.sender_id'
   const kept = 'incidents.transfer_id'
   assert.deepEqual(
     rows.map(({ column }) => column),

@@ -224,7 +224,7 @@ test('deciding not to share is kept on the record, and closes the transfer', asy
   await priya.post(`/api/transfers/${id}/stop`, { reason: 'They have it already' })
   assert.equal((await priya.problem('POST', `/api/transfers/${id}/ask/what`, aFile)).slug, 'transfer-closed')
   const { timeline } = await priya.get<{ timeline: { words: string }[] }>(`/api/transfers/${id}`)
-  assert.ok(timeline.some(({ words }) => words === 'It was decided not to share'))
+  assert.ok(timeline.some(({ words }) => words === 'It was decided not to share: They have it already'))
 })
 
 test('sending another way is recorded with every field of W78; without one it is not closed', async () => {
