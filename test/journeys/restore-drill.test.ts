@@ -189,7 +189,7 @@ test('the same with a database of one’s own: a new one takes its place', async
   orThrow(await house.keeper.once())
   await house.keeper.stop()
 
-  const { db, store: anew } = await emptyDatabase(t)
+  const { db, store: anew, open: openNew } = await emptyDatabase(t)
   const blobs = memoryBlobs()
   orThrow(await loadBackup(anew, blobs, orThrow(await openBackup(file, identity, () => {}))))
   assert.equal(orThrow(await replayErasures(db, list)), 1)
@@ -209,7 +209,8 @@ test('the same with a database of one’s own: a new one takes its place', async
   assert.ok(adopted.lost > 5)
   orThrow(await keeper.once())
 
-  const after = { ...house, db, blobs, keeper }
+  const { db: system, confine } = openNew('app')
+  const after = { ...house, db: system, system, confine, blobs, keeper }
   const built = { folder: import.meta.dirname, url: '/assets/test', version: '0' }
   const app = await buildApp(after, allRoutes(house.policy), built)
   t.after(() => app.close())
