@@ -252,7 +252,7 @@ function analysisInWords({ vocabulary, rulebooks }: Policy, { cases, findings, m
     ...findings.map((each) => findingInWords(each, names(each.methods))),
     ...(more > 0 ? [`And ${more} more.`, ''] : []),
     `Looked at all ${cases.toLocaleString('en-GB')} cases of ${rulebooks.map(({ id, version }) => `${id} ${version}`).join(', ')}.`,
-    total === 0 ? 'No gap, no contradiction, and nothing to no effect.' : `${total} found.`,
+    total === 0 ? 'No gap, no contradiction, and nothing without effect.' : `${total} found.`,
     ...(closed.length > 0 ? [`Never to be used: ${names(closed)}.`] : []),
   ].join('\n')
 }
