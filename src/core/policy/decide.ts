@@ -192,8 +192,10 @@ export function describe(
   const mask = decisiveFor(outcome, effects)
   const isRefused = outcome === 'BLOCK'
   const isReferred = outcome === 'REFER'
-  const decisive = policy.rulesOf[method]!.filter(({ place }) => (ofRule[place]! & mask) !== 0)
-  const lifted = policy.liftable[method]!.filter(({ place }) => status[place] === isLifted)
+  const decisive =
+    (effects & mask) === 0 ? nothing : policy.rulesOf[method]!.filter(({ place }) => (ofRule[place]! & mask) !== 0)
+  const liftable = policy.liftable[method]!
+  const lifted = liftable.length === 0 ? nothing : liftable.filter(({ place }) => status[place] === isLifted)
   const refers = isReferred ? decisive.filter(({ place }) => (ofRule[place]! & effect.refers) !== 0) : nothing
   const open = isReferred ? decisive.filter((rule) => !refers.includes(rule)) : nothing
   const needs = openFacts(policy, open, possible)
@@ -263,17 +265,19 @@ function wordFor(effects: number): Reason['effect'] {
 /** Facts not known on which these rules hang, in the order of a person's thinking. */
 function openFacts(policy: Policy, open: CompiledRule[], possible: Possible): string[] {
   if (open.length === 0) return nothing
-  const places = new Set<number>()
+  const isNeeded = new Uint8Array(policy.facts.length)
   for (const { rule, when, scheme } of open) {
-    if (rule.then === 'allow' && isOpen(possible[scheme]!)) places.add(scheme)
+    if (rule.then === 'allow' && isOpen(possible[scheme]!)) isNeeded[scheme] = 1
     for (const group of when)
       for (let at = 0; at < group.length; at += 2) {
         const left = possible[group[at]!]!
         const common = left & group[at + 1]!
-        if (common !== 0 && common !== left) places.add(group[at]!)
+        if (common !== 0 && common !== left) isNeeded[group[at]!] = 1
       }
   }
-  return [...places].sort((a, b) => a - b).map((place) => policy.facts[place]!.id)
+  const needed: string[] = []
+  for (let place = 0; place < isNeeded.length; place += 1) if (isNeeded[place]) needed.push(policy.facts[place]!.id)
+  return needed
 }
 
 function roleFor(policy: Policy, fact: string, [first]: CompiledRule[]): string {
