@@ -83,6 +83,16 @@ const isMine = 'i_send(transfer_id)'
 const isOfMyRecipient = 'i_send_to(recipient_id)'
 const isOfMyParcel = 'i_reach_parcel(parcel_id)'
 
+/** What a sender says of a recipient, once. */
+const aboutMyRecipient: Line = {
+  system: written,
+  staff: {
+    select: `${readers} or ${isOfMyRecipient}`,
+    insert: `by_id = ${me} and ${isOfMyRecipient}`,
+  },
+  erasure: erasing('recipient_id'),
+}
+
 export const access: Record<string, Line> = {
   migration: { system: { select: every } },
 
@@ -230,22 +240,8 @@ export const access: Record<string, Line> = {
       delete: every,
     },
   },
-  recipient_confirmations: {
-    system: written,
-    staff: {
-      select: `${readers} or ${isOfMyRecipient}`,
-      insert: `by_id = ${me} and ${isOfMyRecipient}`,
-    },
-    erasure: erasing('recipient_id'),
-  },
-  phrase_tellings: {
-    system: written,
-    staff: {
-      select: `${readers} or ${isOfMyRecipient}`,
-      insert: `by_id = ${me} and ${isOfMyRecipient}`,
-    },
-    erasure: erasing('recipient_id'),
-  },
+  recipient_confirmations: aboutMyRecipient,
+  phrase_tellings: aboutMyRecipient,
   advice_requests: {
     system: { ...written, update: changing(answering) },
     staff: {
