@@ -132,18 +132,22 @@ async function halfARequest(port: number) {
   return { finish: () => socket.write(form.slice(9)), closed, answer: () => answer }
 }
 
+/** Waits until it takes no request any more. */
+async function untilClosed(url: string): Promise<void> {
+  const answers = () =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    )
+  while (await answers()) await delay(50)
+}
+
 test('told to end, it lets a request under way finish, takes no other, and stops its database', async (t) => {
   const at = await demonstration(t)
   const server = await at.begin()
   const request = await halfARequest(at.port)
   server.child.kill('SIGTERM')
-  while (
-    await fetch(at.url).then(
-      () => true,
-      () => false,
-    )
-  )
-    await delay(50)
+  await untilClosed(at.url)
   assert.equal(server.child.exitCode, null)
   request.finish()
   await request.closed
@@ -157,13 +161,7 @@ test('told twice, it waits for no request, and still stops its database', { time
   const server = await at.begin()
   const request = await halfARequest(at.port)
   server.child.kill('SIGTERM')
-  while (
-    await fetch(at.url).then(
-      () => true,
-      () => false,
-    )
-  )
-    await delay(50)
+  await untilClosed(at.url)
   server.child.kill('SIGTERM')
   await request.closed
   assert.equal(request.answer(), '')
