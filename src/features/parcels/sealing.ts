@@ -191,7 +191,7 @@ export async function putPart(
 /**
  * Stores a body. Where storing fails, the rest of the body is read and thrown away: were it broken off, the client would
  * see a lost connection instead of the answer, and try again for ever. Whoever goes on for longer than a body may be is
- * broken off, and whoever takes too long is ended as any request is.
+ * broken off; whoever goes on slowly is, after `limits.requestMs`.
  */
 async function keepBytes(house: House, key: string, body: Readable, expected: { sizeMax: number; sha256: string }) {
   try {
