@@ -1,6 +1,6 @@
 import type { Cases, Space } from '#core/policy/space'
 import type { CompiledFact, Group, Policy, Possible } from '#core/policy/stack'
-import type { Fact, Facts, FactValue, Vocabulary } from '#core/policy/terms'
+import type { Fact, Facts, FactValue, Quantity, Vocabulary } from '#core/policy/terms'
 
 /** One fact of a case as a person reads it. */
 export interface CaseWord {
@@ -33,31 +33,36 @@ export function caseWords(vocabulary: Vocabulary, facts: Facts): CaseWord[] {
 
 function answer(vocabulary: Vocabulary, fact: Fact, value: FactValue): string {
   if (typeof value === 'boolean') return value ? 'Yes' : 'No'
-  if (typeof value === 'string')
-    return fact.options?.get(value)?.label ?? vocabulary.methods.get(value)?.name ?? (value === 'yes' ? 'Yes' : 'No')
-  if (typeof value === 'number') return amount(vocabulary, fact, value)
+  if (typeof value === 'string') return valueWords(vocabulary, fact, value)
+  const amount = (number: number) => amountWords(vocabulary, { amount: number, unit: fact.unit! })
+  if (typeof value === 'number') return amount(value)
   const { atLeast, atMost } = value
   const bounds = [
-    atLeast === undefined ? [] : `at least ${amount(vocabulary, fact, atLeast)}`,
-    atMost === undefined ? [] : `at most ${amount(vocabulary, fact, atMost)}`,
+    atLeast === undefined ? [] : `at least ${amount(atLeast)}`,
+    atMost === undefined ? [] : `at most ${amount(atMost)}`,
   ]
   return bounds.flat().join(', ')
 }
 
-/** In the largest unit that needs no fraction: 12 MB, not 12,000,000 bytes. */
-function amount({ units }: Vocabulary, { unit }: Fact, number: number): string {
-  const [name, by] = [...units]
-    .filter(([, each]) => each.unit === unit && number % each.amount === 0)
-    .reduce((a, b) => (b[1].amount > a[1].amount ? b : a))
-  return `${(number / by.amount).toLocaleString('en-GB')} ${name}`
+/** An amount in the largest unit that needs no fraction: 12 MB, not 12,000,000 bytes. */
+export function amountWords({ units }: Vocabulary, { amount, unit }: Quantity): string {
+  const [name, { amount: by }] = [...units]
+    .filter(([, each]) => each.unit === unit && amount % each.amount === 0)
+    .reduce((a, b) => (b[1].amount > a[1].amount ? b : a), [unit, { amount: 1, unit }])
+  const count = amount / by
+  return `${count.toLocaleString('en-GB')} ${(count === 1 ? name.replace(/s$/, '') : name).replaceAll('-', ' ')}`
 }
+
+/** The value of a fact that is no quantity. */
+export const valueWords = (vocabulary: Vocabulary, fact: Fact, value: string): string =>
+  fact.options?.get(value)?.label ?? vocabulary.methods.get(value)?.name ?? (value === 'yes' ? 'Yes' : 'No')
 
 /** The answers a mask stands for, shortest way round. */
 function answers(policy: Policy, compiled: CompiledFact, mask: number): string {
   const { fact, bits, cuts, all } = compiled
   if (fact.type === 'quantity') {
     const bound = (word: string, cut: number | undefined) =>
-      cut === undefined ? [] : [`${word} ${amount(policy.vocabulary, fact, cut)}`]
+      cut === undefined ? [] : [`${word} ${amountWords(policy.vocabulary, { amount: cut, unit: fact.unit! })}`]
     const runs = [...cuts, undefined].flatMap((_, from) => {
       if (!(mask & (1 << from)) || mask & ((1 << from) >> 1)) return []
       let to = from

@@ -1,5 +1,5 @@
 import { ok, type Outcome } from '#core/kit/outcome'
-import { decide, type MethodDecision } from '#core/policy/decide'
+import { decide } from '#core/policy/decide'
 import { explain } from '#core/policy/explain'
 import { nextQuestion } from '#core/policy/question'
 import { possibleIn, type Policy } from '#core/policy/stack'
@@ -9,6 +9,7 @@ import { isId } from '#edge/web/fields'
 import { organisationById, organisationsBy } from '#features/organisations/queries'
 import { chosenIn, chosenWords, factsAsked, factsFrom } from '#features/rulebooks/answers'
 import { classifyModel, isGuided } from '#features/transfers/classifying'
+import { isUsable } from '#features/transfers/decision'
 import { partnerFacts, senderFacts } from '#features/transfers/facts'
 import { notSure } from '#features/transfers/questions'
 import { stoppedBy, stopWords } from '#features/transfers/stopping'
@@ -122,8 +123,6 @@ export async function mayI(visit: Visit): Promise<Outcome<{ title: string } & Re
   return answer(visit, facts, { ...page, organisation: organisation?.name })
 }
 
-const isUsable = ({ outcome }: MethodDecision) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
-
 function answer({ house: { policy } }: Visit, facts: Facts, page: Record<string, unknown>) {
   const decided = decide(policy, facts)
   if (!decided.ok) return decided
@@ -137,7 +136,7 @@ function answer({ house: { policy } }: Visit, facts: Facts, page: Record<string,
     says: explain(vocabulary, decided.value, id),
   })
   const [best] = recommended
-  const usable = order.filter((id) => isUsable(methods[id]!))
+  const usable = order.filter((id) => isUsable(methods[id]!.outcome))
   const roles = ask.map((id) => vocabulary.roles.get(id)?.name ?? id)
   const chosen = best ?? usable[0]
   const needs = chosen ? shown(chosen).first.length > 0 : false

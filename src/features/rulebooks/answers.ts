@@ -2,7 +2,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { nearest } from '#core/policy/shape'
 import { possibleIn, type Policy } from '#core/policy/stack'
 import type { Facts, FactValue } from '#core/policy/terms'
-import { amountWords, valueWords } from '#features/rulebooks/words'
+import { amountWords, valueWords } from '#core/policy/case-words'
 
 /** One thing a fact can be, as an address, a person and a decision have it. */
 export interface Answer {

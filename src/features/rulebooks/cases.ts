@@ -8,7 +8,8 @@ import type { Facts, Vocabulary } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import { addressOf, chosenOf, factsAsked, type Asked } from '#features/rulebooks/answers'
 import { compile, inForce } from '#features/rulebooks/in-force'
-import { amountWords, methodName, outcomeWord, roleNames } from '#features/rulebooks/words'
+import { amountWords } from '#core/policy/case-words'
+import { methodName, outcomeWord, roleNames } from '#features/rulebooks/words'
 
 type File = Cases & { file: string; policy: Policy }
 

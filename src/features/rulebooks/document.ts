@@ -3,7 +3,8 @@ import type { Rule, Rulebook, Vocabulary } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import { dayOf } from '#features/organisations/calendar'
 import { addressOf, factsAsked, type Answer, type Asked } from '#features/rulebooks/answers'
-import { amountWords, conditionWords, methodName, roleNames } from '#features/rulebooks/words'
+import { amountWords } from '#core/policy/case-words'
+import { conditionWords, methodName, roleNames } from '#features/rulebooks/words'
 
 /** What identifies a rulebook, and whether its review is overdue. */
 export const headOf = (house: House, rulebook: Rulebook, now: Date) => ({

@@ -3,7 +3,8 @@ import type { Rulebook, Vocabulary } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import { documentOf } from '#features/rulebooks/document'
 import type { Proof } from '#features/rulebooks/proving'
-import { amountWords, methodName, outcomeWord } from '#features/rulebooks/words'
+import { amountWords } from '#core/policy/case-words'
+import { methodName, outcomeWord } from '#features/rulebooks/words'
 
 /** A part of a rule or of the head that differs. */
 interface Part {

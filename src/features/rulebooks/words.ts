@@ -1,3 +1,4 @@
+import { amountWords, valueWords } from '#core/policy/case-words'
 import type { MethodDecision, OutcomeWord } from '#core/policy/decide'
 import { thisMethod } from '#core/policy/condition'
 import type { Bound, Condition, Fact, Quantity, Rulebook, Test, Vocabulary } from '#core/policy/terms'
@@ -34,24 +35,11 @@ export const methodName = ({ methods }: Vocabulary, id: string): string => metho
 export const roleNames = ({ roles }: Vocabulary, ids: readonly string[]): string =>
   [...new Set(ids)].map((id) => roles.get(id)?.name ?? id).join(' or ')
 
-/** An amount in the largest unit that needs no fraction: 12 MB, not 12,000,000 bytes. */
-export function amountWords({ units }: Vocabulary, { amount, unit }: Quantity): string {
-  const [name, { amount: by }] = [...units]
-    .filter(([, each]) => each.unit === unit && amount % each.amount === 0)
-    .reduce((a, b) => (b[1].amount > a[1].amount ? b : a), [unit, { amount: 1, unit }])
-  const count = amount / by
-  return `${count.toLocaleString('en-GB')} ${(count === 1 ? name.replace(/s$/, '') : name).replaceAll('-', ' ')}`
-}
-
-/** The value of a fact that is no quantity. */
-export const valueWords = (vocabulary: Vocabulary, fact: Fact, value: string): string =>
-  value === thisMethod
-    ? 'this method'
-    : (fact.options?.get(value)?.label ?? vocabulary.methods.get(value)?.name ?? (value === 'yes' ? 'Yes' : 'No'))
-
 function testWords(vocabulary: Vocabulary, { parameters }: Rulebook, fact: Fact, test: Test): string {
   if ('values' in test) {
-    const values = test.values.map((value) => valueWords(vocabulary, fact, value)).join(' or ')
+    const values = test.values
+      .map((value) => (value === thisMethod ? 'this method' : valueWords(vocabulary, fact, value)))
+      .join(' or ')
     return test.not ? `Anything but ${values}` : values
   }
   const bound = (before: string, given: Bound | undefined) => {

@@ -10,7 +10,8 @@ import { insertDecision, updateTransfer, type TransferRow } from '#features/tran
 
 const rank: OutcomeWord[] = ['OUT_OF_SCOPE', 'ALLOW', 'ALLOW_WITH', 'REFER', 'BLOCK']
 const worse = (a: OutcomeWord, b: OutcomeWord) => (rank.indexOf(a) >= rank.indexOf(b) ? a : b)
-const isUsable = (outcome: OutcomeWord) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
+/** Whether a method may be used, with whatever it obliges to. */
+export const isUsable = (outcome: OutcomeWord) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
 
 /** One obligation for all recipients: it is met when it is met for each. */
 function joinDue(all: Due[]): Due {

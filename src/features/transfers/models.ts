@@ -1,16 +1,17 @@
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { limits } from '#core/kit/limits'
-import type { Decision, MethodDecision } from '#core/policy/decide'
+import type { Decision } from '#core/policy/decide'
+import { amountWords } from '#core/policy/case-words'
 import { explain } from '#core/policy/explain'
 import { suggestionFor } from '#core/policy/legacy-markings'
-import type { Fact } from '#core/policy/terms'
+import type { Fact, Vocabulary } from '#core/policy/terms'
 import type { House } from '#edge/house'
 import type { Visit } from '#edge/web/route'
 import { adviceOf, certificationOf } from '#features/approvals/approvals'
 import { searchDirectory } from '#features/organisations/directory'
 import { withAdvice } from '#features/transfers/facts'
 import { isGuided } from '#features/transfers/classifying'
-import { decideNow, unmet } from '#features/transfers/decision'
+import { decideNow, unmet, isUsable } from '#features/transfers/decision'
 import { answerOf, askable, bandsOf, factsOfPage, notSure, pageOf } from '#features/transfers/questions'
 import {
   confirmationsOf,
@@ -42,17 +43,10 @@ export async function whoModel(visit: Visit, transfer: TransferRow, search = '')
   })
 }
 
-const sizeLabel = (bytes: number) =>
-  bytes % 1_000_000_000 === 0
-    ? `${bytes / 1_000_000_000} GB`
-    : bytes % 1_000_000 === 0
-      ? `${bytes / 1_000_000} MB`
-      : `${bytes} bytes`
-
 /** A band of a size, or of a count. */
-function bandLabel(unit: string | undefined, atLeast: number, atMost: number | undefined): string {
-  if (unit === 'bytes')
-    return atMost === undefined ? `More than ${sizeLabel(atLeast - 1)}` : `Up to ${sizeLabel(atMost)}`
+function bandLabel(vocabulary: Vocabulary, unit: string, atLeast: number, atMost: number | undefined): string {
+  const size = (amount: number) => amountWords(vocabulary, { amount, unit })
+  if (unit === 'bytes') return atMost === undefined ? `More than ${size(atLeast - 1)}` : `Up to ${size(atMost)}`
   const words = (amount: number) => amount.toLocaleString('en-GB')
   if (atMost === undefined) return `${words(atLeast)} or more`
   if (atLeast === 0) return atMost === 1 ? '1' : `Up to ${words(atMost)}`
@@ -68,7 +62,7 @@ function optionsOf(house: House, id: string, fact: Fact): { value: string; label
   if (fact.type === 'quantity') {
     return bandsOf(house.policy, id).map(({ value, atLeast, atMost }) => ({
       value,
-      label: bandLabel(fact.unit, atLeast, atMost),
+      label: bandLabel(house.policy.vocabulary, fact.unit!, atLeast, atMost),
       hint: undefined,
     }))
   }
@@ -121,8 +115,6 @@ export async function askModel(visit: Visit, transfer: TransferRow, page: string
   })
 }
 
-const usable = ({ outcome }: MethodDecision) => outcome === 'ALLOW' || outcome === 'ALLOW_WITH'
-
 /** What she told us, as questions and answers with a way to change each. */
 function toldModel(house: House, transfer: TransferRow) {
   return house.policy.facts
@@ -164,7 +156,7 @@ export async function decisionModel(visit: Visit, asked: TransferRow): Modelled 
   }
   const [best, ...next] = decision.recommended
   const then = best === 'telephone' && transfer.facts.artefact !== 'conversation' ? next[0] : undefined
-  const allowed = decision.order.filter((id) => usable(decision.methods[id]!))
+  const allowed = decision.order.filter((id) => isUsable(decision.methods[id]!.outcome))
   return ok({
     title: 'How to send it',
     transfer,
