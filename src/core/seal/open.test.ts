@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fromBase64, toHex, utf8, concat } from '#core/kit/bytes'
+import { concat, fromBase64, sameBytes, toHex, utf8, type Bytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
-import { streamOf, wholeOf } from '#core/seal/flow'
+import { flowOf, streamOf, wholeOf } from '#core/seal/flow'
 import { openLock } from '#core/seal/locks'
 import { type OpenedParcel } from '#core/seal/open'
 import {
@@ -52,7 +52,7 @@ async function problemOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const flipped = (bytes: Uint8Array, at: number) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte))
+const flipped = (bytes: Bytes, at: number) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte))
 
 test('content that ends early is never taken for complete, wherever it is cut', async () => {
   const { content } = sealed
@@ -238,4 +238,51 @@ test('a reader who stops early, or skips entries, still has the rest checked or 
   assert.equal(parcel.isWhole(), false)
   for await (const entry of parcel.entries()) assert.ok(entry.path)
   assert.equal(parcel.isWhole(), true)
+})
+
+const files = sources.filter(({ type }) => type === 'file')
+const wholes = new Map(await Promise.all(files.map(async (file) => [file.path, await wholeOf(file.read())] as const)))
+
+test('what is there of a parcel is not fetched again, wherever it stops, and the rest still has to fit it', async () => {
+  const fetched: number[] = []
+  const onFetch = (start: number, end: number) => void fetched.push(end - start)
+  for (const [stop, { sizeBytes }] of files.entries()) {
+    for (const bytes of new Set([0, 1, Math.floor(sizeBytes / 2), sizeBytes - 1, sizeBytes])) {
+      const had = (path: string) => {
+        const place = files.findIndex((file) => file.path === path)
+        return place < stop ? wholes.get(path)! : place === stop ? wholes.get(path)!.subarray(0, bytes) : undefined
+      }
+      fetched.length = 0
+      const parcel = orThrow(await opens(sealed, { onFetch }))
+      const flows = parcel.entries(async ({ path }) => {
+        const there = had(path)
+        return there && flowOf(there)
+      })
+      for await (const { path, type, from, bytes: rest } of flows) {
+        if (type === 'folder') continue
+        const all = concat((had(path) ?? new Uint8Array()).subarray(0, from), await wholeOf(rest))
+        assert.ok(sameBytes(all, wholes.get(path)!), `${path} from ${from}`)
+      }
+      assert.equal(parcel.isWhole(), true)
+      const hadBytes = files.slice(0, stop).reduce((sum, file) => sum + file.sizeBytes, bytes)
+      const most = sealed.content.length - hadBytes + 2 * sealedChunkBytes + limits.ageHeaderBytes
+      assert.ok(fetched.reduce((sum, size) => sum + size, 0) <= most, `${stop} ${bytes}: ${String(fetched)}`)
+    }
+  }
+})
+
+test('what is there and is not what was sealed is found: altered, too long, or the beginning of something else', async () => {
+  for (const change of [
+    (bytes: Bytes) => flipped(bytes, 0),
+    (bytes: Bytes) => flipped(bytes.slice(0, 100_000), 99_999),
+    (bytes: Bytes) => concat(bytes, new Uint8Array(1)),
+  ]) {
+    const parcel = orThrow(await opens(sealed))
+    const flows = parcel.entries(async ({ path }) => (path === 'a/one' ? flowOf(change(wholes.get(path)!)) : undefined))
+    const reading = async () => {
+      for await (const { bytes: rest } of flows) await wholeOf(rest)
+    }
+    assert.equal(await problemOf(reading()), 'entry-digest-differs')
+    assert.equal(parcel.isWhole(), false)
+  }
 })

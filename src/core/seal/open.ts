@@ -3,7 +3,7 @@ import { limits } from '#core/kit/limits'
 import { assert, fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
 import { nonceBytes, openAge, openPrefix, type OpenedAge } from '#core/seal/age-file'
-import { blocksOf, ByteReader, flowOf, mapInOrder, wholeOf, type ByteFlow } from '#core/seal/flow'
+import { blocksOf, ByteReader, flowOf, mapInOrder, piecesOf, wholeOf, type ByteFlow } from '#core/seal/flow'
 import { asOutcome, stanzaFor, type OpenedLock } from '#core/seal/locks'
 import { parcelRoot, parseManifest, type Manifest } from '#core/seal/parcel'
 import { statementBytes, statementText, type ReceiptStatement, type Sign } from '#core/seal/receipt-key'
@@ -14,10 +14,12 @@ import {
   headerSize,
   layout,
   readTar,
+  type Beginning,
   type IndexEntry,
   type OpenedEntry,
+  type TarPlace,
 } from '#core/seal/tar-index'
-import { type SealTools } from '#core/seal/tools'
+import { fileDigest, type SealTools } from '#core/seal/tools'
 
 /** Parts fetched, and being hashed, ahead of what is being opened. */
 const partsAtOnce = 2
@@ -39,8 +41,14 @@ export interface Receipt {
 
 export interface OpenedParcel {
   manifest: Manifest
-  /** Every entry in order, read through once. Throws ProblemError when anything is not as sealed. */
-  entries(): AsyncGenerator<OpenedEntry>
+  /**
+   * Every entry in order, read through once. Throws ProblemError when anything is not as sealed.
+   *
+   * @param had - what is there of a file from an earlier time, from its first byte; nothing where there is none. It is
+   *   asked of each file in order up to the first that is not there whole: what is there goes into the file's digest, and
+   *   only what follows is fetched. Where it is not as sealed, that is `entry-digest-differs`.
+   */
+  entries(had?: (entry: IndexEntry, place: number) => Promise<ByteFlow | undefined>): AsyncGenerator<OpenedEntry>
   /** One file by range. Its bytes end in a ProblemError unless they are exactly those sealed; `not-found` for no such file. */
   openFile(path: string): Outcome<AsyncIterable<Uint8Array>>
   /** Whether every file has come out whole and been found right. Only this counts as collected. */
@@ -86,7 +94,7 @@ export async function openParcel({
   return ok({
     manifest,
     isWhole,
-    entries: () => allEntries(content),
+    entries: (had) => (had ? furtherEntries(content, had) : allEntries(content)),
     openFile(path) {
       const place = manifest.index.findIndex((entry) => entry.path === path && entry.type === 'file')
       return place < 0 ? fail('not-found') : ok(oneEntry(content, place))
@@ -115,6 +123,49 @@ async function* allEntries(content: Content): AsyncGenerator<OpenedEntry> {
   const { streamKey } = await contentPrefix(content, reader)
   const tar = asContent(openPayload(await tools.cipher(streamKey), reader.rest()))
   yield* readTar(tar, manifest.index, tools, content.onVerified)
+}
+
+/** Every entry, of which those at the beginning are there already. */
+async function* furtherEntries(
+  content: Content,
+  had: NonNullable<Parameters<OpenedParcel['entries']>[0]>,
+): AsyncGenerator<OpenedEntry> {
+  const { manifest, tools, onVerified } = content
+  for (const [place, entry] of manifest.index.entries()) {
+    const isFolder = entry.type === 'folder'
+    const flow = isFolder ? undefined : await had(entry, place)
+    const beginning = flow && (await beginningOf(flow, entry, tools))
+    if (!isFolder && beginning?.sizeBytes !== entry.sizeBytes) {
+      return yield* entriesFrom(content, { place, beginning: beginning?.sizeBytes ? beginning : undefined })
+    }
+    if (beginning && toHex(await beginning.digest.finish()) !== entry.digest) throw differs()
+    onVerified(place)
+    yield { ...entry, from: entry.sizeBytes, bytes: flowOf(new Uint8Array()) }
+  }
+}
+
+const differs = () => new ProblemError({ slug: 'entry-digest-differs' })
+
+/** Takes what is there of a file into its digest. */
+async function beginningOf(flow: ByteFlow, { sizeBytes }: IndexEntry, tools: SealTools): Promise<Beginning> {
+  const beginning = { sizeBytes: 0, digest: fileDigest(sizeBytes, tools) }
+  for await (const piece of piecesOf(flow)) {
+    beginning.sizeBytes += piece.length
+    if (beginning.sizeBytes > sizeBytes) throw differs()
+    await beginning.digest.update(piece)
+  }
+  return beginning
+}
+
+/** The entries from somewhere in the tar to its end. Nothing before the chunk that this lies in is fetched again. */
+async function* entriesFrom(content: Content, start: TarPlace): AsyncGenerator<OpenedEntry> {
+  const { place, beginning } = start
+  if (place === 0 && !beginning) return yield* allEntries(content)
+  const { manifest, tools, onVerified } = content
+  const entry = manifest.index[place]!
+  const at = beginning ? entry.offset + beginning.sizeBytes : entry.offset - headerSize(entry)
+  const reader = await tarFrom(content, at, layout(manifest.index).sizeBytes)
+  yield* readTar(reader.rest(), manifest.index, tools, onVerified, start)
 }
 
 /** The parts of the content, each let through only when its digest is the manifest's. */
@@ -161,27 +212,32 @@ async function* asContent(flow: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
 
 /** One file's bytes by range: the chunks its header and bytes lie in, and nothing else, are fetched and opened. */
 async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8Array> {
+  const entry = content.manifest.index[place] as IndexEntry
+  const reader = await tarFrom(content, entry.offset - headerSize(entry), entry.offset + entry.sizeBytes)
+  try {
+    await expectHeader(reader, entry)
+    yield* entryBytes(reader, entry, content.tools, () => content.onVerified(place))
+  } finally {
+    await reader.close()
+  }
+}
+
+/** The tar from one of its bytes to at least another, opened: the chunks that these lie in are fetched, and the prefix. */
+async function tarFrom(content: Content, startBytes: number, endBytes: number): Promise<ByteReader> {
   const { manifest, tools } = content
-  const entry = manifest.index[place] as IndexEntry
   const prefixReader = new ByteReader(
     await content.fetch(0, Math.min(limits.ageHeaderBytes + nonceBytes, manifest.contentSizeBytes)),
   )
   const { prefixBytes, streamKey } = await contentPrefix(content, prefixReader)
   await prefixReader.close()
-  const startBytes = entry.offset - headerSize(entry)
   const first = Math.floor(startBytes / chunkBytes)
-  const beyond = Math.ceil((entry.offset + entry.sizeBytes) / chunkBytes)
+  const beyond = Math.ceil(endBytes / chunkBytes)
   const end = Math.min(prefixBytes + beyond * sealedChunkBytes, manifest.contentSizeBytes)
   const sealed = await content.fetch(prefixBytes + first * sealedChunkBytes, end)
   const range = { first, reachesEnd: end === manifest.contentSizeBytes }
   const reader = new ByteReader(asContent(openPayload(await tools.cipher(streamKey), sealed, range)))
-  try {
-    await reader.take(startBytes - first * chunkBytes)
-    await expectHeader(reader, entry)
-    yield* entryBytes(reader, entry, tools, () => content.onVerified(place))
-  } finally {
-    await reader.close()
-  }
+  await reader.take(startBytes - first * chunkBytes)
+  return reader
 }
 
 async function signReceipt(

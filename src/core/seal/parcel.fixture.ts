@@ -82,6 +82,7 @@ export async function opens(
     manifestAge?: Uint8Array
     tools?: SealTools
     servesAll?: boolean
+    onFetch?: (start: number, end: number) => void
   } = {},
 ): Promise<Outcome<OpenedParcel>> {
   const tools = change.tools ?? ownTools
@@ -97,7 +98,10 @@ export async function opens(
   return openParcel({
     lock: opened.value,
     manifestAge: change.manifestAge ?? parcel.manifestAge,
-    fetchContent: (start, end) => inPieces(served.subarray(start, change.servesAll ? undefined : end), 50_000),
+    fetchContent: (start, end) => {
+      change.onFetch?.(start, end)
+      return inPieces(served.subarray(start, change.servesAll ? undefined : end), 50_000)
+    },
     tools,
   })
 }

@@ -165,12 +165,27 @@ const changed = (place: number): ProblemError =>
 
 /** One entry of an opened parcel. A file's bytes end with an error unless they are exactly those that were sealed. */
 export interface OpenedEntry extends IndexEntry {
+  /** Where in the file `bytes` begin: 0, or behind what the caller had of it. */
+  from: number
   bytes: AsyncIterable<Uint8Array>
+}
+
+/** The beginning of a file that the caller has already, as far as it has gone into the file's digest. */
+export interface Beginning {
+  sizeBytes: number
+  digest: ReturnType<typeof fileDigest>
+}
+
+/** A place in a tar: an entry, and how much of its bytes lies before it. Nothing: before its header. */
+export interface TarPlace {
+  place: number
+  beginning?: Beginning | undefined
 }
 
 /**
  * Takes a tar apart by its index, in order. What the caller leaves of an entry is read and checked before the next.
  *
+ * @param tar - from `start` to the tar's end
  * @param onVerified - called with the place of each entry that was as listed, to its last byte
  * @throws ProblemError `content-differs`, `content-link`, `entry-digest-differs`
  */
@@ -179,13 +194,16 @@ export async function* readTar(
   index: readonly IndexEntry[],
   tools: SealTools,
   onVerified: (place: number) => void,
+  start: TarPlace = { place: 0 },
 ): AsyncGenerator<OpenedEntry> {
   const reader = new ByteReader(tar)
   try {
     for (const [place, entry] of index.entries()) {
-      await expectHeader(reader, entry)
-      const bytes = entryBytes(reader, entry, tools, () => onVerified(place))
-      yield { ...entry, bytes }
+      if (place < start.place) continue
+      const beginning = place === start.place ? start.beginning : undefined
+      if (!beginning) await expectHeader(reader, entry)
+      const bytes = entryBytes(reader, entry, tools, () => onVerified(place), beginning)
+      yield { ...entry, from: beginning?.sizeBytes ?? 0, bytes }
       const rest = bytes[Symbol.asyncIterator]()
       while (!(await rest.next()).done);
       await expect(reader, new Uint8Array(padding(entry.sizeBytes)))
@@ -216,9 +234,9 @@ export function entryBytes(
   entry: IndexEntry,
   tools: SealTools,
   onVerified: () => void,
+  { sizeBytes, digest }: Beginning = { sizeBytes: 0, digest: fileDigest(entry.sizeBytes, tools) },
 ): AsyncIterable<Uint8Array> {
-  const digest = fileDigest(entry.sizeBytes, tools)
-  let leftBytes = entry.sizeBytes
+  let leftBytes = entry.sizeBytes - sizeBytes
   let isVerified = false
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
     if (leftBytes > 0) {

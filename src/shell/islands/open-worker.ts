@@ -63,7 +63,7 @@ async function hold({ parcel, inside }: Opened): Promise<void> {
 /** The held files as if they were opened again. */
 async function* heldEntries({ parcel }: Opened): AsyncGenerator<OpenedEntry> {
   for (const entry of parcel.manifest.index)
-    yield { ...entry, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
+    yield { ...entry, from: 0, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
 }
 
 /** What is to be saved, as it is fetched, or as it is held already. */
