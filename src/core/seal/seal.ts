@@ -51,9 +51,7 @@ export interface SealRequest {
   onProgress?: (doneBytes: number, totalBytes: number) => void
   /** Signs the parcel root with this device's key, where it has one. */
   sign?: Sign
-  /** Called before the first part, with what is needed to go on after a reload. */
-  onBegin?: (begun: BegunSealing) => Promise<void>
-  /** A sealing to go on with. The sources must be the same files in the same order. */
+  /** A sealing that was kept, to go on with if it has parts. The sources must be the same files in the same order. */
   begun?: BegunSealing
 }
 
@@ -90,10 +88,9 @@ export async function sealParcel(request: SealRequest): Promise<Outcome<SealedPa
   const named = checkPaths(sources)
   if (!named.ok) return named
 
-  const begun = request.begun ?? (await begin(pq, tools))
+  const begun = request.begun ?? (await newSealing(pq, tools))
   const contentSizeBytes = begun.prefix.length + sealedSize(tarSize(sources))
   if (Math.ceil(contentSizeBytes / request.partSizeBytes) > limits.parcelPartsMax) return fail('parcel-too-large')
-  if (!request.begun) await request.onBegin?.(begun)
   try {
     const content = await sealContent(request, begun, contentSizeBytes)
     return ok(await closeParcel(request, begun.parcelIdentity, { ...content, contentSizeBytes }))
@@ -103,7 +100,8 @@ export async function sealParcel(request: SealRequest): Promise<Outcome<SealedPa
   }
 }
 
-async function begin(pq: boolean, tools: SealTools): Promise<BegunSealing> {
+/** Fresh keys for one parcel. */
+export async function newSealing(pq: boolean, tools: SealTools): Promise<BegunSealing> {
   const parcelIdentity = identityFrom(tools.randomBytes(32), pq)
   const { prefix, streamKey } = await newPrefix(await recipientOf(parcelIdentity), tools)
   return { parcelIdentity, prefix, streamKey, parts: new Map() }

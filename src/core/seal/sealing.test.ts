@@ -4,9 +4,10 @@ import { sameBytes, type Bytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { orThrow, type Outcome } from '#core/kit/outcome'
 import { aFile, aFolder, contentsOf, opens, seals, sealedOk } from '#core/seal/parcel.fixture'
-import { tarSize, type BegunSealing } from '#core/seal/seal'
+import { newSealing, tarSize } from '#core/seal/seal'
 import { sealedSize } from '#core/seal/stream'
 import { type SealSource } from '#core/seal/tar-index'
+import { webTools } from '#core/seal/tools'
 
 const slugOf = (outcome: Outcome<unknown>) => (outcome.ok ? 'ok' : outcome.problem.slug)
 const bytes = (size: number, step = 1) => new Uint8Array(size).map((_, i) => i * step)
@@ -68,12 +69,12 @@ const sources = [aFile('one', bytes(250_000)), aFile('two', bytes(150_000))]
 /** Seals until a part fails, as a lost network would make it, and says what has left the machine by then. */
 async function interrupted(failsAfterSending: boolean) {
   const sent = new Map<number, Bytes>()
-  let begun: BegunSealing | undefined
   const kept = new Map<number, string>()
+  const begun = { ...(await newSealing(true, await webTools())), parts: kept }
   const work = seals({
     sources,
     partSizeBytes: 100_000,
-    onBegin: async (secret) => void (begun = { ...secret, parts: kept }),
+    begun,
     putPart: async (n, part, sha256) => {
       kept.set(n, sha256)
       if (n < 2 || failsAfterSending) sent.set(n, part)
@@ -81,7 +82,6 @@ async function interrupted(failsAfterSending: boolean) {
     },
   })
   await assert.rejects(work, /the network is gone/)
-  assert(begun)
   return { sent, begun }
 }
 

@@ -14,6 +14,10 @@ export interface Io {
   ask?: (question: string) => Promise<string>
   /** Everything on standard input. */
   input?: () => Promise<string>
+  /** The same as it comes. */
+  bytes?: () => AsyncIterable<Uint8Array>
+  /** Writes bytes to standard output; fails when nobody takes them. */
+  write?: (bytes: AsyncIterable<Uint8Array>) => Promise<void>
   env: NodeJS.ProcessEnv
 }
 

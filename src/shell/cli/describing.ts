@@ -19,11 +19,19 @@ interface Question {
 }
 
 /**
- * Names a recipient: the one in the directory who has this address, or else somebody new.
+ * Names a recipient: the one in the directory who has this address, or else somebody new. Whoever is named already stays.
  *
  * @throws ProblemError `recipient-unknown` when the directory has nobody and `newcomer` is not given
  */
 export async function addRecipient(api: Api, transferId: string, email: string, newcomer?: Newcomer): Promise<void> {
+  try {
+    await addNewRecipient(api, transferId, email, newcomer)
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.problem.slug !== 'recipient-twice') throw error
+  }
+}
+
+async function addNewRecipient(api: Api, transferId: string, email: string, newcomer?: Newcomer): Promise<void> {
   const at = `/api/transfers/${transferId}`
   const { found } = await api.post<{ found: { kind: string; id: string; email: string }[] }>(
     `/transfers/${transferId}/who/search`,

@@ -12,6 +12,8 @@ export interface Device {
   /** Ed25519 public key, base64. */
   signingKey: string
   sign: Sign
+  /** The age identity that opens the sender's own locks. */
+  identity(pq: boolean): string
   /** The age recipient of the sender's own lock. */
   senderRecipient(pq: boolean): Promise<string>
 }
@@ -25,9 +27,9 @@ export async function enrolDevice(api: Api, env: NodeJS.ProcessEnv): Promise<Dev
   if (!known) await writeOwn(env, file, keys)
   const { publicKey, sign } = receiptKey(fromBase64(keys.signingSeed))
   const signingKey = toBase64(publicKey)
-  const senderRecipient = (pq: boolean) => recipientOf(identityFromPasskey(fromBase64(keys.senderSecret), pq))
+  const identity = (pq: boolean) => identityFromPasskey(fromBase64(keys.senderSecret), pq)
   const label = `Command line on ${hostname()}`.slice(0, limits.nameCharacters)
   // Without the recipient, which a person confirms in a browser: to what it seals itself it gives itself a lock.
   await api.post('/api/devices', { signingKey, label }, { again: true })
-  return { signingKey, sign, senderRecipient }
+  return { signingKey, sign, identity, senderRecipient: (pq) => recipientOf(identity(pq)) }
 }

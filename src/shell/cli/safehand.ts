@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { ProblemError } from '#core/kit/outcome'
 import { CalledWrongly, harmless, printProblem, type Command, type Io } from '#shell/cli/command'
@@ -30,6 +31,8 @@ const processIo: Io = {
   ...(process.stderr.isTTY ? { status: (line) => void process.stderr.write(`\r\u001b[K${line}`) } : {}),
   ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
   input: () => text(process.stdin),
+  bytes: () => process.stdin,
+  write: (bytes) => pipeline(bytes, process.stdout, { end: false }),
   env: process.env,
 }
 

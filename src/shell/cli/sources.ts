@@ -1,10 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, open, readdir, stat } from 'node:fs/promises'
+import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
 import { checkPaths } from '#core/seal/entry-names'
+import { openPayload, sealPayload } from '#core/seal/stream'
 import type { SealSource } from '#core/seal/tar-index'
+import { nodeTools } from '#edge/seal/node-tools'
+import { ownFolder } from '#shell/cli/own-files'
 
 /** A file or folder to be sealed, and where it is on this machine. */
 export interface LocalSource extends SealSource {
@@ -31,6 +36,39 @@ export async function sourcesOf(paths: readonly string[]): Promise<LocalSource[]
   if (!named.ok) throw new ProblemError(withName(named.problem, sources))
   if (!sources.some(({ type }) => type === 'file')) orThrow(fail('parcel-empty'))
   return sources
+}
+
+/**
+ * What comes from standard input, as a file: its size decides how it may be sent, so all of it is read first. Until it is
+ * closed it lies sealed, under a key that is nowhere else, in a file without a name: however this process ends, nothing
+ * that can be read is left of it.
+ *
+ * @throws ProblemError `file-name-…` for a name that a parcel cannot hold
+ */
+export async function readInput(
+  env: NodeJS.ProcessEnv,
+  path: string,
+  input: AsyncIterable<Uint8Array>,
+): Promise<{ source: LocalSource; close: () => Promise<void> }> {
+  orThrow(checkPaths([{ path, type: 'file' }]))
+  const localPath = join(await ownFolder(env), `input-${randomUUID()}`)
+  const file = await open(localPath, 'wx+', 0o600)
+  await rm(localPath)
+  const cipher = await nodeTools.cipher(nodeTools.randomBytes(32))
+  let sizeBytes = 0
+  async function* counted() {
+    for await (const piece of input) {
+      sizeBytes += piece.length
+      yield piece
+    }
+  }
+  await pipeline(sealPayload(cipher, counted()), file.createWriteStream({ autoClose: false }))
+  const sealed = () => file.createReadStream({ start: 0, autoClose: false, highWaterMark: readBytes })
+  const read = () => openPayload(cipher, sealed())
+  return {
+    source: { localPath: path, path, type: 'file', sizeBytes, modifiedAtMs: 0, read },
+    close: () => file.close(),
+  }
 }
 
 /** The same problem, which names a file by its place in the list, with its name: here it is the reader's own. */

@@ -1,12 +1,15 @@
+import { resolve } from 'node:path'
 import { limits } from '#core/kit/limits'
 import { ProblemError } from '#core/kit/outcome'
 import { Api, serverAddress } from '#shell/cli/api'
-import { CalledWrongly, printProblem, type Call, type Command } from '#shell/cli/command'
+import { findSending, forgetSending, jsonDigest, keepSending, type BegunSending } from '#shell/cli/begun-sendings'
+import { CalledWrongly, printProblem, type Call, type Command, type Io } from '#shell/cli/command'
 import { addRecipient, answerQuestions, chooseMethod, decisionOn, inWords, type Newcomer } from '#shell/cli/describing'
-import { enrolDevice } from '#shell/cli/device'
+import { enrolDevice, type Device } from '#shell/cli/device'
+import { forgetOldWork } from '#shell/cli/own-files'
 import { sizeWords, waitingWords } from '#shell/cli/progress'
-import { sealAndSend } from '#shell/cli/sealing'
-import { sourcesOf } from '#shell/cli/sources'
+import { begunSealing, isComplete, sealAndSend, wordsAnew, type SendRequest } from '#shell/cli/sealing'
+import { readInput, sourcesOf, type LocalSource } from '#shell/cli/sources'
 
 const usage = `safehand send PATH… --to EMAIL --purpose WORDS --reason REASON --class CLASS [options]
 
@@ -33,12 +36,15 @@ const usage = `safehand send PATH… --to EMAIL --purpose WORDS --reason REASON 
                          HOW: known, switchboard, directory, in-person or other; DETAIL: what you checked
   --days N               for how long it can be collected (default ${limits.parcelDays}, at most ${limits.parcelDaysMax})
   --method METHOD        managed_transfer (the default) or encrypted_email
+  --as NAME              PATH is -: one file of this name from standard input, such as … | safehand send - --as data.csv
   --transfer ID          go on with a transfer that was begun
   --server URL           or SAFEHAND_SERVER
   --token TOKEN          or SAFEHAND_TOKEN, which other users of this machine cannot see
 
 Folders are sent with all that is in them. The seven words for each recipient are printed once and kept nowhere.
-Your device's keys are kept in ~/.config/safehand.
+Your device's keys are kept in ~/.config/safehand. If it is ended before it is done, in whatever way, run the same command
+again within ${limits.sealingHours} hours: it goes on where it was. What changed meanwhile is sealed anew, under other keys.
+What comes from standard input is sent when that ends, also when the program before it failed.
 Exit code 0: sent. 1: refused, something must be done first, or it failed. 2: called wrongly.`
 
 const text = { type: 'string' } as const
@@ -70,30 +76,103 @@ export const send: Command = {
     days: text,
     method: text,
     transfer: text,
+    as: text,
     server: text,
     token: text,
   },
   async run(call) {
     const said = read(call)
-    const sources = await sourcesOf(call.positionals)
-    const sizeBytes = sources.reduce((total, source) => total + source.sizeBytes, 0)
-    const onWaiting = () => call.io.status?.(waitingWords)
-    const api = new Api({ server: said.server, token: said.token, onWaiting })
-    const device = await enrolDevice(api, call.io.env)
-    const transferId = said.transfer ?? (await api.post<{ id: string }>('/api/transfers', {})).id
+    const { env } = call.io
+    await forgetOldWork(env)
+    const input = said.as === undefined ? undefined : await readInput(env, said.as, call.io.bytes!())
     try {
-      const decision = await describe(api, call, { said, transferId, sizeBytes })
-      const request = { transferId, sources, sizeBytes, availableDays: said.days, message: said.message }
-      const sent = await sealAndSend(api, call.io, device, request)
-      await report(api, call, { transferId, sizeBytes, decision, ...sent })
-      return 0
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error
-      const code = printProblem(error.problem, call, { transferId })
-      if (!call.json) call.io.err(`\nNothing has been sent. To go on with this transfer, add --transfer ${transferId}`)
-      return code
+      const sources = input ? [input.source] : await sourcesOf(call.positionals)
+      const onWaiting = () => call.io.status?.(waitingWords)
+      const api = new Api({ server: said.server, token: said.token, onWaiting })
+      const device = await enrolDevice(api, env)
+      const sending = await sendingOf(api, env, said)
+      if (input) input.source.modifiedAtMs = sending.at
+      return await sendOrExplain(api, call, { said, sending, sources, device })
+    } finally {
+      await input?.close()
     }
   },
+}
+
+/** The sending that this command began before it was ended, where it can be gone on with; or a new one. */
+async function sendingOf(api: Api, env: NodeJS.ProcessEnv, said: Said): Promise<BegunSending> {
+  const { command, transfer: asked } = said
+  const found = await findSending(env, { command, transferId: asked })
+  if (found && (asked !== undefined || (await isOpen(api, found)))) return found
+  if (found) await forgetSending(env, found)
+  const transferId = asked ?? (await api.post<{ id: string }>('/api/transfers', {})).id
+  const sending = { transferId, command, at: Date.now() }
+  await keepSending(env, sending)
+  return sending
+}
+
+/** Whether anything is left to do for a sending. */
+async function isOpen(api: Api, sending: BegunSending): Promise<boolean> {
+  try {
+    const { transfer } = await api.get<Page>(`/api/transfers/${sending.transferId}`)
+    return transfer.state === 'draft' || transfer.state === 'ready' || (await isComplete(api, sending))
+  } catch (error) {
+    if (error instanceof ProblemError && error.problem.slug === 'not-found') return false
+    throw error
+  }
+}
+
+interface Work {
+  said: Said
+  sending: BegunSending
+  sources: LocalSource[]
+  device: Device
+}
+
+async function sendOrExplain(api: Api, call: Call, work: Work): Promise<number> {
+  const { transferId } = work.sending
+  try {
+    await sendAll(api, call, work)
+    await forgetSending(call.io.env, work.sending)
+    return 0
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error
+    const code = printProblem(error.problem, call, { transferId })
+    const state = work.sending.sealing ? 'It has not been ended' : 'Nothing has been sent'
+    if (!call.json) call.io.err(`\n${state}. To go on with this transfer, add --transfer ${transferId}`)
+    return code
+  }
+}
+
+async function sendAll(api: Api, call: Call, { said, sending, sources, device }: Work): Promise<void> {
+  const { io } = call
+  const { transferId } = sending
+  const sizeBytes = sources.reduce((total, source) => total + source.sizeBytes, 0)
+  const sent = { transferId, sizeBytes, decision: [] as unknown, keys: [] }
+  if (await isComplete(api, sending)) {
+    io.err('It had been sent, by a command that was ended before it showed the words. These are new, with a new link.')
+    return report(api, call, { ...sent, phrases: await wordsAnew(api, device, sending) })
+  }
+  const request = { sources, sizeBytes, availableDays: said.days, message: said.message }
+  // With other words than it was begun with, it is described again, and sealed anew.
+  const isSame = said.command === sending.command || (said.to.length === 0 && !said.details)
+  if (!isSame) sending.command = said.command
+  const going = isSame && sending.sealing ? await goOn(api, io, sending, request) : undefined
+  const decision = going
+    ? (await decisionOn(api, transferId, said.method)).says
+    : await describe(api, call, { said, transferId, sizeBytes })
+  return report(api, call, { ...sent, decision, ...(await sealAndSend(api, io, device, { sending, request, going })) })
+}
+
+/** The parcel that is under way, if the transfer still says what it said when that began. */
+async function goOn(api: Api, io: Io, sending: BegunSending, request: SendRequest) {
+  const { transfer, recipients } = await api.get<Page>(`/api/transfers/${sending.transferId}`)
+  const { purpose, limits: limitsOfUse, reference } = sending.sealing!.begun
+  const isSame = transfer.purposeWords === purpose && (transfer.limitsWords ?? '') === limitsOfUse
+  const ids = recipients.map(({ id }) => id)
+  const going = isSame ? await begunSealing(api, io.env, sending, request, ids) : undefined
+  io.err(going ? `Going on with ${reference}.` : `${reference} has changed since it was begun. It is sealed anew.`)
+  return going
 }
 
 interface Said {
@@ -110,6 +189,10 @@ interface Said {
   message: string | undefined
   days: number
   transfer: string | undefined
+  /** The name of what comes from standard input; undefined when files are sent. */
+  as: string | undefined
+  /** Digest of all that was said but the token and the transfer's id: the same again goes on with the same sending. */
+  command: string
 }
 
 /** What was said on the command line. @throws CalledWrongly */
@@ -118,7 +201,10 @@ function read({ values, positionals, io }: Call): Said {
   const server = given.server ?? io.env.SAFEHAND_SERVER
   const token = given.token ?? io.env.SAFEHAND_TOKEN
   const to = (values.to ?? []) as string[]
+  const isInput = positionals.includes('-')
   if (positionals.length === 0) throw new CalledWrongly('Name the files or folders to send.')
+  if (isInput !== (given.as !== undefined) || (isInput && positionals.length > 1))
+    throw new CalledWrongly('For one file from standard input, give - as the only PATH, and its name with --as NAME.')
   if (!server) throw new CalledWrongly('Say which server: --server URL, or SAFEHAND_SERVER.')
   if (!token) throw new CalledWrongly('A token is needed: --token, or SAFEHAND_TOKEN. Make one on your account’s page.')
   if (to.length === 0 && !given.transfer) throw new CalledWrongly('Say who it is for: --to EMAIL.')
@@ -148,8 +234,14 @@ function read({ values, positionals, io }: Call): Said {
     message: given.message,
     days,
     transfer: given.transfer,
+    as: given.as,
+    command: jsonDigest([isInput ? '-' : positionals.map((path) => resolve(path)), wordsOf(values)]),
   }
 }
+
+/** Everything that decides what is sent to whom, in one order. */
+const wordsOf = ({ token: _token, transfer: _transfer, json: _json, ...words }: Call['values']) =>
+  Object.entries(words).toSorted(([a], [b]) => (a < b ? -1 : 1))
 
 function newcomerOf({ kind, name, organisation, sector }: Record<string, string | undefined>): Newcomer | undefined {
   if (kind === undefined && name === undefined) return undefined
@@ -205,6 +297,11 @@ async function detailsOf(api: Api, transferId: string): Promise<Record<string, s
   ])
 }
 
+interface Page {
+  transfer: { state: string; reference: string; expiresAt: string; purposeWords: string; limitsWords: string | null }
+  recipients: { id: string; email: string; telephone: string | null }[]
+}
+
 type Sent = Awaited<ReturnType<typeof sealAndSend>> & { transferId: string; sizeBytes: number; decision: unknown }
 
 /** Reference, address, and the words with how to tell them. */
@@ -213,10 +310,6 @@ async function report(
   { io, json }: Call,
   { transferId, sizeBytes, decision, phrases, keys }: Sent,
 ): Promise<void> {
-  type Page = {
-    transfer: { reference: string; expiresAt: string }
-    recipients: { id: string; email: string; telephone: string | null }[]
-  }
   const { transfer, recipients } = await api.get<Page>(`/api/transfers/${transferId}`)
   const { reference, expiresAt } = transfer
   const url = `${api.server}/transfers/${transferId}`
