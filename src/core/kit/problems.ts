@@ -272,6 +272,11 @@ export const problems = {
     title: 'There is something of this name already',
     next: 'Choose another folder with --out. Nothing is ever overwritten.',
   },
+  'parcel-many-files': {
+    status: 409,
+    title: 'Only a parcel with one file can be written to standard output',
+    next: 'Save its files in a folder: --out FOLDER.',
+  },
   'recipient-unknown': {
     status: 422,
     title: 'This person is not in the directory',

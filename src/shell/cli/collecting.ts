@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { fromBase64, fromHex, toBase64 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, type Outcome } from '#core/kit/outcome'
@@ -11,7 +12,7 @@ import { nodeTools } from '#edge/seal/node-tools'
 import { Api, serverAddress } from '#shell/cli/api'
 import { progressBar, waitingWords } from '#shell/cli/progress'
 import type { Io } from '#shell/cli/command'
-import { readOwn, writeOwn } from '#shell/cli/own-files'
+import { forgetOwn, readOwn, writeOwn } from '#shell/cli/own-files'
 
 /** What the server shows an admitted recipient. */
 export interface Offered {
@@ -30,6 +31,8 @@ export interface Offered {
   signature: string | null
   signingKey: string | null
   checkpoint: string
+  /** The public key that was acknowledged with, base64. */
+  collectingKey: string | null
 }
 
 export interface Link {
@@ -79,11 +82,40 @@ export async function admit(
   return (await page()).parcel!
 }
 
-/** Whose signature the receipt will bear. Made for one collection; its public half is acknowledged with. */
-export async function acknowledge(api: Api, recipientId: string) {
-  const key = receiptKey(randomBytes(32))
-  const confirmed = { purpose: 'yes', limits: 'yes', handling: 'yes', key: toBase64(key.publicKey) }
-  await api.post(`/api/collect/${recipientId}/acknowledge`, confirmed, { again: true })
+/** A collection that has begun, kept until it has ended so that the same command goes on with it. No words are in it. */
+export interface Collecting {
+  parcelId: string
+  /** The seed of the key whose signature the receipt will bear, base64. */
+  seed: string
+  /** A random name, for what is not whole yet. */
+  name: string
+  /** Where files have begun to be saved. Nothing of theirs was there before. */
+  folder?: string
+}
+
+const collectingFile = (recipientId: string) => `collecting-${recipientId}.json`
+
+/** The collection of this parcel that was begun here, or a new one. */
+export async function collectingOf(env: NodeJS.ProcessEnv, link: Link, { parcelId }: Offered): Promise<Collecting> {
+  const kept = await readOwn<Collecting>(env, collectingFile(link.recipientId))
+  if (kept?.parcelId === parcelId) return kept
+  const made = { parcelId, seed: toBase64(randomBytes(32)), name: randomUUID() }
+  await keepCollecting(env, link, made)
+  return made
+}
+
+export const keepCollecting = (env: NodeJS.ProcessEnv, { recipientId }: Link, collecting: Collecting): Promise<void> =>
+  writeOwn(env, collectingFile(recipientId), collecting)
+
+export const forgetCollecting = (env: NodeJS.ProcessEnv, { recipientId }: Link): Promise<void> =>
+  forgetOwn(env, collectingFile(recipientId))
+
+/** Acknowledges with the public half of the key that will sign the receipt, unless that was done. */
+export async function acknowledge(api: Api, recipientId: string, { collectingKey }: Offered, { seed }: Collecting) {
+  const key = receiptKey(fromBase64(seed))
+  const publicKey = toBase64(key.publicKey)
+  const confirmed = { purpose: 'yes', limits: 'yes', handling: 'yes', key: publicKey }
+  if (collectingKey !== publicKey) await api.post(`/api/collect/${recipientId}/acknowledge`, confirmed, { again: true })
   return key
 }
 
@@ -188,9 +220,11 @@ export async function openOffered(
   lock: OpenedLock,
 ): Promise<Outcome<OpenedParcel>> {
   const progress = progressBar(io, 'Collecting and opening')
-  let doneBytes = 0
-  const fetch = (start: number, end: number): ByteFlow =>
-    fetchContent(api, recipientId, start, end, (count) => progress((doneBytes += count), offered.contentSizeBytes))
+  const fetch = (start: number, end: number): ByteFlow => {
+    let doneBytes = start
+    const onBytes = (count: number) => progress((doneBytes += count), offered.contentSizeBytes)
+    return fetchContent(api, recipientId, start, end, onBytes)
+  }
   const manifestAge = await fetchManifest(api, recipientId)
   const opened = await openParcel({ lock, manifestAge, fetchContent: fetch, tools: nodeTools })
   if (!opened.ok) return opened

@@ -16,7 +16,7 @@ export interface Io {
   input?: () => Promise<string>
   /** The same as it comes. */
   bytes?: () => AsyncIterable<Uint8Array>
-  /** Writes bytes to standard output; fails when nobody takes them. */
+  /** Writes bytes to standard output; fails when nobody takes them. Absent where that is a terminal. */
   write?: (bytes: AsyncIterable<Uint8Array>) => Promise<void>
   env: NodeJS.ProcessEnv
 }

@@ -32,7 +32,7 @@ const processIo: Io = {
   ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
   input: () => text(process.stdin),
   bytes: () => process.stdin,
-  write: (bytes) => pipeline(bytes, process.stdout, { end: false }),
+  ...(process.stdout.isTTY ? {} : { write: (bytes) => pipeline(bytes, process.stdout, { end: false }) }),
   env: process.env,
 }
 

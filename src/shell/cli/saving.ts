@@ -1,28 +1,33 @@
-import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
-import { fail, orThrow, ProblemError } from '#core/kit/outcome'
+import { createHash } from 'node:crypto'
+import { constants, createReadStream, createWriteStream } from 'node:fs'
+import { link, lstat, mkdir, open, rename, rm, utimes, writeFile, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { ProblemError } from '#core/kit/outcome'
+import { problems } from '#core/kit/problems'
 import type { OpenedParcel } from '#core/seal/open'
+import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
 
 /** Where an entry goes. The opener has refused every path that could lead out of the folder. */
 const targetOf = (folder: string, path: string): string => join(folder, ...path.split('/'))
 
 /** @throws ProblemError `file-there` when a file is there already, or something that is no folder is on the way to one */
-async function checkFree(folder: string, { manifest }: OpenedParcel): Promise<void> {
+export async function checkFree(folder: string, { manifest }: OpenedParcel): Promise<void> {
   const folders = new Set<string>()
   for (const { path, type } of manifest.index) {
     const names = path.split('/')
     for (let depth = 1; depth < names.length + (type === 'folder' ? 1 : 0); depth += 1)
       folders.add(names.slice(0, depth).join('/'))
-    if (type === 'file' && (await look(targetOf(folder, path))))
-      orThrow(fail('file-there', { detail: `It is ${targetOf(folder, path)}` }))
+    if (type === 'file' && (await look(targetOf(folder, path)))) throw there(targetOf(folder, path))
   }
   for (const path of folders) {
     const found = await look(targetOf(folder, path))
     // A link is no folder either: what is behind it is not what the person named with --out.
-    if (found && !found.isDirectory()) orThrow(fail('file-there', { detail: `It is ${targetOf(folder, path)}` }))
+    if (found && !found.isDirectory()) throw there(targetOf(folder, path))
   }
 }
+
+const there = (path: string) => new ProblemError({ slug: 'file-there', detail: `It is ${path}` })
 
 const look = (path: string) =>
   lstat(path).catch((error: NodeJS.ErrnoException) => {
@@ -30,65 +35,138 @@ const look = (path: string) =>
     throw error
   })
 
+/** Where one collection is saved. `name` is for what is not whole yet, and unknown to anybody else. */
+export interface Place {
+  folder: string
+  name: string
+}
+
+/** A file's own name, and its name until it is whole. */
+function namesOf({ folder, name }: Place, path: string): { target: string; partial: string } {
+  const target = targetOf(folder, path)
+  const digest = createHash('sha256').update(`${name}/${path}`).digest('hex')
+  return { target, partial: join(dirname(target), `.safehand-${digest.slice(0, 32)}.part`) }
+}
+
 /**
- * Saves all of a parcel into a folder, which is made when missing. A file gets its name only when its last byte has
- * been found right; nothing is ever overwritten.
+ * Saves all of a parcel into a folder, which is made when missing, and goes on where an earlier time with the same place
+ * stopped. A file gets its name only when its last byte has been found right; nothing is ever overwritten.
  *
- * @returns how many files were saved
- * @throws ProblemError `file-there` before anything is written, or whatever is wrong with the content
+ * @returns how many files are there
+ * @throws ProblemError `file-there` for a file that is another, or whatever is wrong with the parcel's content
  */
-export async function saveAll(parcel: OpenedParcel, folder: string): Promise<number> {
-  await checkFree(folder, parcel)
-  await mkdir(folder, { recursive: true })
-  let files = 0
-  for await (const { path, type, bytes, modifiedSeconds } of parcel.entries()) {
-    const target = targetOf(folder, path)
-    await mkdir(type === 'folder' ? target : dirname(target), { recursive: true })
-    if (type === 'folder') continue
-    await saveFile(target, bytes, modifiedSeconds)
-    files += 1
+export async function saveAll(parcel: OpenedParcel, place: Place): Promise<number> {
+  await mkdir(place.folder, { recursive: true })
+  for (;;) {
+    // Of which file something was there, until that is known to be right.
+    let found: { target: string; partial: string; isWhole: boolean } | undefined
+    const had = async ({ path, sizeBytes }: IndexEntry) => {
+      const { target, partial } = namesOf(place, path)
+      const [whole, begun] = [await look(target), await look(partial)]
+      if (whole && (!whole.isFile() || whole.size !== sizeBytes)) throw there(target)
+      if (!whole && !begun) return undefined
+      found = { target, partial, isWhole: whole !== undefined }
+      return createReadStream(whole ? target : partial)
+    }
+    try {
+      for await (const entry of parcel.entries(had)) {
+        if (entry.type === 'folder') await mkdir(targetOf(place.folder, entry.path), { recursive: true })
+        else if (found?.isWhole) await rm(found.partial, { force: true })
+        else await saveFile(namesOf(place, entry.path), entry)
+        found = undefined
+      }
+      return parcel.manifest.index.filter(({ type }) => type === 'file').length
+    } catch (error) {
+      if (!found || !(error instanceof ProblemError) || error.problem.slug !== 'entry-digest-differs') throw error
+      if (found.isWhole) throw there(found.target)
+      // A beginning that the disk did not keep, as when the power was lost: this file comes again from its first byte.
+      await rm(found.partial, { force: true })
+    }
   }
-  return files
 }
 
-async function saveFile(target: string, bytes: AsyncIterable<Uint8Array>, modifiedSeconds: number): Promise<void> {
-  const partial = join(dirname(target), `.safehand-${randomUUID()}.partial`)
-  const file = await open(partial, 'wx', 0o600)
+/** Whether a problem is for good: then nothing is kept to go on with. */
+export const isFinal = (error: unknown): boolean =>
+  error instanceof ProblemError && [410, 422].includes(problems[error.problem.slug].status)
+
+async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifiedSeconds }: OpenedEntry) {
+  const { target, partial } = names
+  await mkdir(dirname(target), { recursive: true })
+  const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
   try {
-    for await (const piece of bytes) await file.writeFile(piece)
+    await pipeline(bytes, into(file, from))
     await file.sync()
-    await file.close()
     await utimes(partial, modifiedSeconds, modifiedSeconds)
-    await takeName(partial, target)
+    if (!(await takeName(partial, target))) throw there(target)
   } catch (error) {
-    await file.close().catch(() => undefined)
-    await rm(partial, { force: true })
+    if (isFinal(error)) await rm(partial, { force: true })
     throw error
+  } finally {
+    await file.close()
   }
 }
 
-/** Gives a finished file its name, unless somebody took it meanwhile: `rename` alone would overwrite. */
-async function takeName(partial: string, target: string): Promise<void> {
-  const placeholder = await open(target, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-    throw new ProblemError({ slug: 'file-there', detail: `It is ${target}` })
-  })
-  await placeholder.close()
-  await rename(partial, target)
+/** By its number: a stream that was made by the handle itself would never let it close. */
+const into = ({ fd }: FileHandle, start: number) => createWriteStream('', { fd, start, autoClose: false })
+
+/** A file system that has no links. */
+const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/** Gives a finished file its name, at once and whole. Answers false when something has that name. */
+async function takeName(partial: string, target: string): Promise<boolean> {
+  try {
+    // Not `rename`, which would overwrite.
+    await link(partial, target)
+    await rm(partial)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (code === 'EEXIST') return false
+    if (!noLinks.has(code)) throw error
+    if (await look(target)) return false
+    await rename(partial, target)
+  }
+  return true
 }
 
 /** Saves bytes under a name, or under that name with a number when it is taken; answers which. */
-export async function saveBeside(folder: string, name: string, bytes: string | Uint8Array): Promise<string> {
+export async function saveBeside({ folder, name: own }: Place, name: string, bytes: string): Promise<string> {
   const [, stem, ending] = /^(.*?)(\.[^.]*)?$/.exec(name)!
+  const partial = join(folder, `.safehand-${own}.part`)
+  await writeFile(partial, bytes, { flush: true })
   for (let n = 1; ; n += 1) {
-    const path = `${folder}${sep}${n === 1 ? name : `${stem}-${n}${ending ?? ''}`}`
-    try {
-      const file = await open(path, 'wx')
-      await file.writeFile(bytes)
-      await file.close()
-      return path
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
+    const path = join(folder, n === 1 ? name : `${stem}-${n}${ending ?? ''}`)
+    if (await takeName(partial, path)) return path
   }
+}
+
+/** @throws ProblemError `file-there` when the folder has one of these names */
+export async function checkNames(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) if (await look(join(folder, name))) throw there(join(folder, name))
+}
+
+/** Saves a small file, in the place of what an earlier time saved of it. */
+export async function saveAgain({ folder, name: own }: Place, name: string, bytes: Uint8Array | string): Promise<void> {
+  const partial = join(folder, `.safehand-${own}.part`)
+  await writeFile(partial, bytes, { mode: 0o600, flush: true })
+  await rename(partial, join(folder, name))
+}
+
+/** Saves a large file, going on behind what an earlier time saved of it. @param flow - its bytes from somewhere */
+export async function saveOn(
+  { folder, name: own }: Place,
+  name: string,
+  flow: (start: number) => AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const target = join(folder, name)
+  if (await look(target)) return
+  const partial = join(folder, `.safehand-${own}-${name}.part`)
+  const start = (await look(partial))?.size ?? 0
+  const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  try {
+    await pipeline(flow(start), into(file, start))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  if (!(await takeName(partial, target))) throw there(target)
 }

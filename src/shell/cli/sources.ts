@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, createReadStream, createWriteStream } from 'node:fs'
 import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -62,9 +62,10 @@ export async function readInput(
       yield piece
     }
   }
-  await pipeline(sealPayload(cipher, counted()), file.createWriteStream({ autoClose: false }))
-  const sealed = () => file.createReadStream({ start: 0, autoClose: false, highWaterMark: readBytes })
-  const read = () => openPayload(cipher, sealed())
+  // By its number: a stream that was made by the handle itself would never let it close.
+  const stream = { fd: file.fd, start: 0, autoClose: false, highWaterMark: readBytes }
+  await pipeline(sealPayload(cipher, counted()), createWriteStream('', stream))
+  const read = () => openPayload(cipher, createReadStream('', stream))
   return {
     source: { localPath: path, path, type: 'file', sizeBytes, modifiedAtMs: 0, read },
     close: () => file.close(),
