@@ -75,7 +75,7 @@ test('a folder with a large file goes to an officer outside and comes out as it 
   assert.equal(again.code, 1)
   assert.match(again.err, /^There is something of this name already\./)
   assert.deepEqual(
-    (await readdir(target)).filter((name) => name.endsWith('.partial')),
+    (await readdir(target)).filter((name) => name.endsWith('.part')),
     [],
   )
 })

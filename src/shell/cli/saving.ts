@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { constants, createReadStream, createWriteStream } from 'node:fs'
-import { link, lstat, mkdir, open, rename, rm, utimes, writeFile, type FileHandle } from 'node:fs/promises'
+import { constants, createReadStream } from 'node:fs'
+import { link, lstat, mkdir, open, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { ProblemError } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
 import type { OpenedParcel } from '#core/seal/open'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
+import { writeFlow } from '#shell/cli/file-bytes'
 
 /** Where an entry goes. The opener has refused every path that could lead out of the folder. */
 const targetOf = (folder: string, path: string): string => join(folder, ...path.split('/'))
@@ -94,7 +94,7 @@ async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifi
   await mkdir(dirname(target), { recursive: true })
   const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
   try {
-    await pipeline(bytes, into(file, from))
+    await writeFlow(file, bytes, from)
     await file.sync()
     await utimes(partial, modifiedSeconds, modifiedSeconds)
     if (!(await takeName(partial, target))) throw there(target)
@@ -105,9 +105,6 @@ async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifi
     await file.close()
   }
 }
-
-/** By its number: a stream that was made by the handle itself would never let it close. */
-const into = ({ fd }: FileHandle, start: number) => createWriteStream('', { fd, start, autoClose: false })
 
 /** A file system that has no links. */
 const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
@@ -163,7 +160,7 @@ export async function saveOn(
   const start = (await look(partial))?.size ?? 0
   const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
   try {
-    await pipeline(flow(start), into(file, start))
+    await writeFlow(file, flow(start), start)
     await file.sync()
   } finally {
     await file.close()

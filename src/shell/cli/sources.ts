@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { constants, createReadStream, createWriteStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
 import { checkPaths } from '#core/seal/entry-names'
 import { openPayload, sealPayload } from '#core/seal/stream'
 import type { SealSource } from '#core/seal/tar-index'
 import { nodeTools } from '#edge/seal/node-tools'
+import { readFlow, writeFlow } from '#shell/cli/file-bytes'
 import { ownFolder } from '#shell/cli/own-files'
 
 /** A file or folder to be sealed, and where it is on this machine. */
@@ -64,8 +64,8 @@ export async function readInput(
   }
   // By its number: a stream that was made by the handle itself would never let it close.
   const stream = { fd: file.fd, start: 0, autoClose: false, highWaterMark: readBytes }
-  await pipeline(sealPayload(cipher, counted()), createWriteStream('', stream))
-  const read = () => openPayload(cipher, createReadStream('', stream))
+  await writeFlow(file, sealPayload(cipher, counted()), 0)
+  const read = () => openPayload(cipher, readFlow(file, readBytes))
   return {
     source: { localPath: path, path, type: 'file', sizeBytes, modifiedAtMs: 0, read },
     close: () => file.close(),
