@@ -92,15 +92,15 @@ const collectArgs = (link: string, words: string, out: string) => [
 test(`killed again and again while it sends and while it collects, everything arrives as it was (FAULT_SEED=${seed})`, async () => {
   const source = await aCaseFile('killed')
   for (const [name, size] of [
-    ['a.bin', 30 * MiB],
+    ['a.bin', 12 * MiB],
     ['b.bin', 1],
-    ['c.bin', 50 * MiB + 7],
-    ['d.bin', 9 * MiB],
+    ['c.bin', 34 * MiB + 7],
+    ['d.bin', 3 * MiB],
   ] as const)
     await writeFile(join(source, name), randomBytes(size))
-  const size = 89 * MiB
+  const size = 49 * MiB
   const begun = proxy.up
-  const sent = await untilItEnds(sendArgs([source]), { home: 'priya', way: 'up', most: 45 * MiB })
+  const sent = await untilItEnds(sendArgs([source]), { home: 'priya', way: 'up', most: 30 * MiB })
   assert.equal(sent.code, 0, sent.err)
   assert.ok(sent.kills > 0, 'it was killed')
   assert.ok(proxy.up - begun <= size + (sent.kills + 1) * (3 * limits.partSizeBytes + MiB), 'little is sent twice')
@@ -118,7 +118,7 @@ test(`killed again and again while it sends and while it collects, everything ar
   const down = proxy.down
   const words = sent.json.phrases[0]!.phrase
   const args = [...collectArgs(link, words, target), '--json']
-  const collected = await untilItEnds(args, { home: 'amir', way: 'down', most: 40 * MiB, check: nothingHalf })
+  const collected = await untilItEnds(args, { home: 'amir', way: 'down', most: 25 * MiB, check: nothingHalf })
   assert.equal(collected.code, 0, collected.err)
   assert.ok(collected.kills > 0, 'it was killed')
   assert.ok(proxy.down - down <= size + (collected.kills + 1) * 12 * MiB, 'little is fetched twice')

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fromBase64, toBase64 } from '#core/kit/bytes'
 import type { LockKind } from '#core/seal/locks'
 import type { ParcelDetails } from '#core/seal/parcel'
 import type { BegunSealing } from '#core/seal/seal'
-import { forgetOwn, ownNames, ownPath, readOwn, settleOwn, writeOwn } from '#shell/cli/own-files'
+import { forgetOwn, ownFolder, ownNames, ownPath, readOwn, settleOwn, writeOwn } from '#shell/cli/own-files'
 
 /**
  * A sending that has begun, kept until it has ended so that the same command goes on with it. It has no words in it: they
@@ -111,7 +112,7 @@ export class PartsJournal {
 
   /** Begins a parcel's, durably. */
   static async begin(env: NodeJS.ProcessEnv, parcelId: string): Promise<PartsJournal> {
-    const journal = new PartsJournal(await open(ownPath(env, partsOf(parcelId)), 'ax+', 0o600))
+    const journal = new PartsJournal(await open(join(await ownFolder(env), partsOf(parcelId)), 'ax+', 0o600))
     await settleOwn(env)
     return journal
   }

@@ -56,7 +56,7 @@ export async function settleOwn(env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 /** For how long what belongs to work under way may lie: a server keeps unfinished uploads and parcels no longer. */
-const keptHours = { send: limits.sealingHours, collect: limits.parcelDaysMax * 24 }
+const keptHours = { send: limits.sealingHours, input: limits.sealingHours, collect: limits.parcelDaysMax * 24 }
 
 /** Takes away what a killed command left and nobody came back to. */
 export async function forgetOldWork(env: NodeJS.ProcessEnv, now = Date.now()): Promise<void> {

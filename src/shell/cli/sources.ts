@@ -62,8 +62,6 @@ export async function readInput(
       yield piece
     }
   }
-  // By its number: a stream that was made by the handle itself would never let it close.
-  const stream = { fd: file.fd, start: 0, autoClose: false, highWaterMark: readBytes }
   await writeFlow(file, sealPayload(cipher, counted()), 0)
   const read = () => openPayload(cipher, readFlow(file, readBytes))
   return {
