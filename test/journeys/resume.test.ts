@@ -267,6 +267,8 @@ test('a beginning that the disk did not keep is fetched again; a file that someb
   await writeFile(join(target, 'spoilt', 'one.bin'), randomBytes(20 * MiB))
   assert.match((await run(args, { home: 'amir' })).err, /There is something of this name already\./)
   await rm(join(target, 'spoilt', 'one.bin'))
+  const mistyped = await run(collectArgs(sent.link, 'zoo zoo zoo zoo zoo zoo zoo', target), { home: 'amir' })
+  assert.match(mistyped.err, /^This phrase does not open this parcel\./)
   const collected = await run(args, { home: 'amir' })
   assert.equal(collected.code, 0, collected.err)
   assert.deepEqual(await treeOf(join(target, 'spoilt')), await treeOf(source))

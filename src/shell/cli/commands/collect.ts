@@ -69,13 +69,8 @@ Exit code 0: collected. 1: refused, failed, or a code or your confirmation is ne
     await confirmTerms(call, offered)
     const collecting = await collectingOf(io.env, link, offered)
     const collection = { api, link, offered, collecting }
-    try {
-      const key = await acknowledge(api, link.recipientId, offered, collecting)
-      await (values.ciphertext === undefined ? open(call, collection, key) : saveCiphertext(call, collection))
-    } catch (error) {
-      if (isFinal(error)) await forgetCollecting(io.env, link)
-      throw error
-    }
+    const key = await acknowledge(api, link.recipientId, offered, collecting)
+    await (values.ciphertext === undefined ? open(call, collection, key) : saveCiphertext(call, collection))
     await forgetCollecting(io.env, link)
     return 0
   },
@@ -145,12 +140,22 @@ async function open(
   const place = isPiped
     ? { folder, name: collecting.name }
     : await placeOf(io, collection, folder, () => checkFree(folder, parcel))
-  const files = isPiped ? await writeOnly(io, parcel) : await saveAll(parcel, place)
+  const files = isPiped ? await writeOnly(io, parcel) : await saveOrForget(io, collection, parcel, place)
   const receipt = await signFor(api, recipientId, offered, parcel, key)
   const receiptFile = await saveBeside(place, `${fileName(reference)}-receipt.tlog-proof`, receipt)
   const where = isPiped ? 'written' : `in ${folder}`
   if (json) io.out(JSON.stringify({ reference, folder, files, message, receiptFile }))
   else io.out(`\nCollected: ${files} ${files === 1 ? 'file' : 'files'} ${where}\nReceipt: ${receiptFile}`)
+}
+
+/** Saves everything; where the parcel can never be saved whole, there is nothing to go on with. */
+async function saveOrForget({ env }: Io, { link }: Collection, parcel: OpenedParcel, place: Place): Promise<number> {
+  try {
+    return await saveAll(parcel, place)
+  } catch (error) {
+    if (isFinal(error)) await forgetCollecting(env, link)
+    throw error
+  }
 }
 
 /** Writes the only file of a parcel to standard output. Comes back when all of it was right, and was taken. */

@@ -171,7 +171,8 @@ async function goOn(api: Api, io: Io, sending: BegunSending, request: SendReques
   const isSame = transfer.purposeWords === purpose && (transfer.limitsWords ?? '') === limitsOfUse
   const ids = recipients.map(({ id }) => id)
   const going = isSame ? await begunSealing(api, io.env, sending, request, ids) : undefined
-  io.err(going ? `Going on with ${reference}.` : `${reference} has changed since it was begun. It is sealed anew.`)
+  const anew = `What was begun of ${reference} cannot be gone on with. It is sealed anew, under other keys.`
+  io.err(going ? `Going on with ${reference}.` : anew)
   return going
 }
 
@@ -235,7 +236,11 @@ function read({ values, positionals, io }: Call): Said {
     days,
     transfer: given.transfer,
     as: given.as,
-    command: jsonDigest([isInput ? '-' : positionals.map((path) => resolve(path)), wordsOf(values)]),
+    command: jsonDigest([
+      serverAddress(server),
+      isInput ? '-' : positionals.map((path) => resolve(path)),
+      wordsOf(values),
+    ]),
   }
 }
 
