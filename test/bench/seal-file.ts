@@ -3,14 +3,14 @@
  * that its time and memory can be taken from outside.
  */
 import { createReadStream } from 'node:fs'
-import { open, readFile, stat, writeFile } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { fromBase64, toBase64 } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
 import { identityFrom, openLock, recipientOf } from '#core/seal/locks'
 import { openParcel } from '#core/seal/open'
 import { sealParcel } from '#core/seal/seal'
 import { nodeTools } from '#edge/seal/node-tools'
+import { sourcesOf } from '#shell/cli/sources'
 
 const parcelId = '0192f0c1-2222-7333-8444-555566667777'
 const partSizeBytes = 8 * 2 ** 20
@@ -19,19 +19,13 @@ const identity = identityFrom(new Uint8Array(32).fill(1), true)
 const details = { reference: '', marking: '', message: '', purpose: '', limits: '', handling: '', keepUntil: null }
 
 async function seal(from: string, to: string): Promise<void> {
-  const { size, mtimeMs } = await stat(from)
   const out = await open(to, 'w')
-  const measure = async () => {
-    const now = await stat(from)
-    return { sizeBytes: now.size, modifiedAtMs: now.mtimeMs }
-  }
-  const read = () => createReadStream(from, { highWaterMark: readBytes })
   const sealed = await sealParcel({
     parcelId,
     details,
     pq: true,
     partSizeBytes,
-    sources: [{ path: basename(from), type: 'file', sizeBytes: size, modifiedAtMs: mtimeMs, read, measure }],
+    sources: await sourcesOf([from]),
     locks: [{ kind: 'key', recipientId: 'one', to: { recipient: await recipientOf(identity) } }],
     tools: nodeTools,
     putPart: async (n, bytes) => {

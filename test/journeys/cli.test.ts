@@ -218,7 +218,7 @@ test('a link, a missing file, a name that hides something and a file that change
   await rm(join(source, 'letter\u202Efdp.exe'))
 
   const growing = join(source, 'growing.log')
-  await writeFile(growing, randomBytes(40 * 1024 * 1024))
+  await writeFile(growing, randomBytes(160 * 1024 * 1024))
   let appended: Promise<void> | undefined
   const onStatus = () => void (appended ??= appendFile(growing, 'one more line'))
   const sent = await send(source, amir, [...sensitive, ...confirmed], { onStatus })

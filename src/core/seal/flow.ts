@@ -44,18 +44,26 @@ export function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Byte
 export interface Block {
   bytes: Bytes
   isLast: boolean
+  /** Gives the memory back, for a later block. Whoever keeps it need not. */
+  free: (bytes: Bytes) => void
 }
 
-/** Cuts a flow into blocks of exactly `sizeBytes`, all but the last. There is always one, empty if nothing came. */
+/**
+ * Cuts a flow into blocks of exactly `sizeBytes`, all but the last. There is always one, empty if nothing came. A piece
+ * of the flow is copied before the next is asked for, so that its owner may use its memory again.
+ */
 export async function* blocksOf(flow: ByteFlow, sizeBytes: number): AsyncGenerator<Block> {
-  let block = new Uint8Array(sizeBytes)
+  const spare: Bytes[] = []
+  // New memory costs as much as what is done with it: the system clears every page.
+  const free = (bytes: Bytes) => void (bytes.length === sizeBytes && spare.push(bytes))
+  let block: Bytes = new Uint8Array(sizeBytes)
   let used = 0
   for await (let piece of piecesOf(flow)) {
     while (piece.length > 0) {
       // A full block waits for one more byte, so that the last one is known to be the last.
       if (used === sizeBytes) {
-        yield { bytes: block, isLast: false }
-        block = new Uint8Array(sizeBytes)
+        yield { bytes: block, isLast: false, free }
+        block = spare.pop() ?? new Uint8Array(sizeBytes)
         used = 0
       }
       const taken = Math.min(sizeBytes - used, piece.length)
@@ -64,7 +72,7 @@ export async function* blocksOf(flow: ByteFlow, sizeBytes: number): AsyncGenerat
       piece = piece.subarray(taken)
     }
   }
-  yield { bytes: used === sizeBytes ? block : block.slice(0, used), isLast: true }
+  yield { bytes: used === sizeBytes ? block : block.slice(0, used), isLast: true, free }
 }
 
 /**

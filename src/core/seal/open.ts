@@ -1,13 +1,13 @@
-import { toBase64, toHex, type Bytes } from '#core/kit/bytes'
+import { toBase64, toHex } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { assert, fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
-import { type ProblemSlug } from '#core/kit/problems'
-import { nonceBytes, openAge, openPrefix, type OpenedAge } from '#core/seal/age-file'
-import { blocksOf, ByteReader, flowOf, mapInOrder, piecesOf, wholeOf, type ByteFlow } from '#core/seal/flow'
-import { asOutcome, stanzaFor, type OpenedLock } from '#core/seal/locks'
+import { nonceBytes, openAge } from '#core/seal/age-file'
+import { asContent, contentPrefix, isOnly, workPlace, type OpenJob } from '#core/seal/content'
+import { blocksOf, ByteReader, flowOf, piecesOf, wholeOf, type ByteFlow } from '#core/seal/flow'
+import { asOutcome, type OpenedLock } from '#core/seal/locks'
 import { parcelRoot, parseManifest, type Manifest } from '#core/seal/parcel'
 import { statementBytes, statementText, type ReceiptStatement, type Sign } from '#core/seal/receipt-key'
-import { chunkBytes, openPayload, sealedChunkBytes, sealedSize } from '#core/seal/stream'
+import { chunkBytes, openPayload, sealedChunkBytes } from '#core/seal/stream'
 import {
   entryBytes,
   expectHeader,
@@ -20,9 +20,6 @@ import {
   type TarPlace,
 } from '#core/seal/tar-index'
 import { fileDigest, type SealTools } from '#core/seal/tools'
-
-/** Parts fetched, and being hashed, ahead of what is being opened. */
-const partsAtOnce = 2
 
 export interface OpenRequest {
   lock: OpenedLock
@@ -90,7 +87,10 @@ export async function openParcel({
   const verified = new Set<number>()
   const files = manifest.index.flatMap(({ type }, place) => (type === 'file' ? [place] : []))
   const isWhole = () => files.every((place) => verified.has(place))
-  const content: Content = { manifest, lock, tools, fetch: fetchContent, onVerified: (place) => verified.add(place) }
+  const { parts, partSizeBytes, contentSizeBytes, pq } = manifest
+  const { parcelIdentity } = lock
+  const job = { parts, partSizeBytes, contentSizeBytes, pq, parcelIdentity, tarBytes: layout(manifest.index).sizeBytes }
+  const content: Content = { manifest, job, tools, fetch: fetchContent, onVerified: (place) => verified.add(place) }
   return ok({
     manifest,
     isWhole,
@@ -107,21 +107,17 @@ export async function openParcel({
 
 interface Content {
   manifest: Manifest
-  lock: OpenedLock
+  job: OpenJob
   tools: SealTools
   fetch: OpenRequest['fetchContent']
   onVerified: (place: number) => void
 }
 
-/** Exactly one recipient, of the parcel's strength: a second one could be somebody else, or weaker. */
-const isOnly = (stanzas: string[], pq: boolean): boolean => stanzas.length === 1 && stanzas[0] === stanzaFor(pq)
-
 async function* allEntries(content: Content): AsyncGenerator<OpenedEntry> {
-  const { manifest, tools } = content
+  const { manifest, job, tools } = content
   const sealed = await content.fetch(0, manifest.contentSizeBytes)
-  const reader = new ByteReader(checkedParts(content, sealed))
-  const { streamKey } = await contentPrefix(content, reader)
-  const tar = asContent(openPayload(await tools.cipher(streamKey), reader.rest()))
+  const { openTar } = workPlace(manifest.contentSizeBytes, tools)
+  const tar = openTar(job, blocksOf(sealed, manifest.partSizeBytes), tools)
   yield* readTar(tar, manifest.index, tools, content.onVerified)
 }
 
@@ -168,48 +164,6 @@ async function* entriesFrom(content: Content, start: TarPlace): AsyncGenerator<O
   yield* readTar(reader.rest(), manifest.index, tools, onVerified, start)
 }
 
-/** The parts of the content, each let through only when its digest is the manifest's. */
-function checkedParts(content: Content, sealed: ByteFlow): AsyncGenerator<Bytes> {
-  const { manifest, tools } = content
-  return mapInOrder(blocksOf(sealed, manifest.partSizeBytes), partsAtOnce, async ({ bytes, isLast }, n) => {
-    const place = n * manifest.partSizeBytes + bytes.length
-    if (place > manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })
-    if (isLast && place < manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-truncated' })
-    const sha256 = toHex(await tools.sha256(bytes))
-    if (sha256 === manifest.parts[n]) return bytes
-    if (manifest.parts.includes(sha256)) throw new ProblemError({ slug: 'content-reordered' })
-    if (n === 0) await contentPrefix(content, new ByteReader(flowOf(bytes)))
-    throw new ProblemError({ slug: 'content-altered' })
-  })
-}
-
-/** Reads what precedes the content's payload and finds its key, naming problems by what is being opened. */
-async function contentPrefix({ lock, manifest }: Content, reader: ByteReader): Promise<OpenedAge> {
-  const opened = await openPrefix(reader, { identity: lock.parcelIdentity })
-  if (!opened.ok) throw new ProblemError({ slug: contentSlugs[opened.problem.slug] ?? opened.problem.slug })
-  if (!isOnly(opened.value.header.stanzas, lock.pq)) throw new ProblemError({ slug: 'keys-mixed' })
-  const sizeBytes = opened.value.prefixBytes + sealedSize(layout(manifest.index).sizeBytes)
-  if (sizeBytes !== manifest.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })
-  return opened.value
-}
-
-const contentSlugs: Partial<Record<ProblemSlug, ProblemSlug>> = {
-  'sealed-for-another': 'content-other-parcel',
-  'sealed-header-altered': 'content-altered',
-  'sealed-malformed': 'content-altered',
-  'sealed-altered': 'content-altered',
-  'sealed-truncated': 'content-truncated',
-}
-
-async function* asContent(flow: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
-  try {
-    yield* flow
-  } catch (error) {
-    const slug = error instanceof ProblemError ? contentSlugs[error.problem.slug] : undefined
-    throw slug ? new ProblemError({ slug }) : error
-  }
-}
-
 /** One file's bytes by range: the chunks its header and bytes lie in, and nothing else, are fetched and opened. */
 async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8Array> {
   const entry = content.manifest.index[place] as IndexEntry
@@ -224,11 +178,11 @@ async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8A
 
 /** The tar from one of its bytes to at least another, opened: the chunks that these lie in are fetched, and the prefix. */
 async function tarFrom(content: Content, startBytes: number, endBytes: number): Promise<ByteReader> {
-  const { manifest, tools } = content
+  const { manifest, job, tools } = content
   const prefixReader = new ByteReader(
     await content.fetch(0, Math.min(limits.ageHeaderBytes + nonceBytes, manifest.contentSizeBytes)),
   )
-  const { prefixBytes, streamKey } = await contentPrefix(content, prefixReader)
+  const { prefixBytes, streamKey } = await contentPrefix(job, prefixReader)
   await prefixReader.close()
   const first = Math.floor(startBytes / chunkBytes)
   const beyond = Math.ceil(endBytes / chunkBytes)

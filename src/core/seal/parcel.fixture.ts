@@ -64,7 +64,7 @@ export async function seals(change: Partial<SealRequest> = {}): Promise<Outcome<
     sources: [aFile('letter.txt')],
     locks: [{ kind: 'passphrase', recipientId: 'one', to: { phrase } }],
     tools: ownTools,
-    putPart: async (n, bytes) => void stored.set(n, bytes),
+    putPart: async (n, bytes) => void stored.set(n, bytes.slice()),
     ...change,
   })
   if (!outcome.ok) return outcome

@@ -3,6 +3,7 @@ import { limits } from '#core/kit/limits'
 import { assert, fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import { newPrefix, sealWhole } from '#core/seal/age-file'
 import { checkPaths } from '#core/seal/entry-names'
+import { workPlace } from '#core/seal/content'
 import { blocksOf, mapInOrder } from '#core/seal/flow'
 import { identityFrom, makeLock, recipientOf, type LockRequest, type SealedLock } from '#core/seal/locks'
 import {
@@ -14,7 +15,7 @@ import {
   type ParcelDetails,
 } from '#core/seal/parcel'
 import { type Sign } from '#core/seal/receipt-key'
-import { sealPayload, sealedSize } from '#core/seal/stream'
+import { runBytes, sealedSize } from '#core/seal/stream'
 import { layout, measured, writeTar, type SealSource } from '#core/seal/tar-index'
 import { type SealTools } from '#core/seal/tools'
 
@@ -44,7 +45,7 @@ export interface SealRequest {
   tools: SealTools
   /**
    * Stores one part of `content.age`. It keeps the digest before it first sends the part, retries with the same bytes,
-   * and comes back when the part is safe. Called for several parts at once.
+   * and comes back when the part is safe: then the memory of `bytes` is used again. Called for several parts at once.
    */
   putPart: (n: number, bytes: Bytes, sha256: string) => Promise<void>
   /** Bytes of `content.age` stored so far, and in all. */
@@ -112,21 +113,18 @@ type Content = Pick<Manifest, 'parts' | 'index' | 'contentSizeBytes'>
 /** Reads, seals and stores the content. */
 async function sealContent(request: SealRequest, begun: BegunSealing, totalBytes: number) {
   const { sources, tools, partSizeBytes } = request
+  const { prefix, streamKey } = begun
   const digests: (string | null)[] = sources.map(() => null)
-  const cipher = await tools.cipher(begun.streamKey)
-  async function* content() {
-    yield begun.prefix
-    yield* sealPayload(
-      cipher,
-      writeTar(sources, tools, (place, digest) => (digests[place] = toHex(digest))),
-    )
-  }
-  const stored = mapInOrder(blocksOf(content(), partSizeBytes), partsAtOnce, async ({ bytes }, n) => {
-    const sha256 = toHex(await tools.sha256(bytes))
+  const tar = writeTar(sources, tools, (place, digest) => (digests[place] = toHex(digest)))
+  const { sealParts } = workPlace(totalBytes, tools)
+  const sealed = sealParts({ prefix, streamKey, partSizeBytes }, blocksOf(tar, runBytes), tools)
+  const stored = mapInOrder(sealed, partsAtOnce, async ({ bytes, sha256, free }, n) => {
     const before = begun.parts.get(n)
     if (before !== undefined && before !== sha256) throw new ProblemError({ slug: 'seal-resume-differs' })
     await request.putPart(n, bytes, sha256)
-    return { sha256, sizeBytes: bytes.length }
+    const sizeBytes = bytes.length
+    free(bytes)
+    return { sha256, sizeBytes }
   })
   const parts: string[] = []
   let doneBytes = 0

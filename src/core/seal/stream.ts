@@ -1,7 +1,7 @@
 import { type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
-import { blocksOf, mapInOrder, type ByteFlow } from '#core/seal/flow'
+import { blocksOf, mapInOrder, type Block, type ByteFlow } from '#core/seal/flow'
 
 /** Plain bytes in one chunk of an age payload, and the tag each chunk carries when sealed. */
 export const chunkBytes = 64 * 1024
@@ -11,6 +11,7 @@ export const sealedChunkBytes = chunkBytes + tagBytes
 /** Chunks handed to the cipher together, and how many such runs are under way at once. */
 const runChunks = 16
 const runsAtOnce = 3
+export const runBytes = runChunks * chunkBytes
 
 /** Consecutive chunks of one payload, from chunk number `first`; `isLast` when the payload ends with them. */
 export interface Run {
@@ -87,10 +88,16 @@ export const sealedSize = (plainBytes: number): number => plainBytes + tagBytes 
  *
  * @source age v1 (C2SP age 1.1.0), section Payload: the STREAM construction over 64 KiB ChaCha20-Poly1305 chunks
  */
-export async function* sealPayload(cipher: RunCipher, plain: ByteFlow): AsyncGenerator<Bytes> {
-  const runs = blocksOf(plain, runChunks * chunkBytes)
-  yield* mapInOrder(runs, runsAtOnce, (run, n) => cipher.seal({ first: n * runChunks, ...run }))
-}
+export const sealPayload = (cipher: RunCipher, plain: ByteFlow): AsyncGenerator<Bytes> =>
+  sealRuns(cipher, blocksOf(plain, runBytes))
+
+/** The same for a payload that is cut into blocks of `runBytes` already. */
+export const sealRuns = (cipher: RunCipher, runs: AsyncIterable<Block>): AsyncGenerator<Bytes> =>
+  mapInOrder(runs, runsAtOnce, async ({ bytes, isLast, free }, n) => {
+    const sealed = await cipher.seal({ first: n * runChunks, bytes, isLast })
+    free(bytes)
+    return sealed
+  })
 
 /**
  * Opens a payload in order, releasing only authentic bytes.
@@ -106,7 +113,9 @@ export async function* openPayload(
   const runs = blocksOf(sealed, runChunks * sealedChunkBytes)
   const opened = mapInOrder(runs, runsAtOnce, async (block, n) => {
     const run = { first: first + n * runChunks, bytes: block.bytes, isLast: block.isLast && reachesEnd }
-    return { run, ...(await cipher.open(run)) }
+    const opened = await cipher.open(run)
+    if (opened.isWhole) block.free(block.bytes)
+    return { run, ...opened }
   })
   for await (const { run, plain, isWhole } of opened) {
     if (plain.length > 0) yield plain

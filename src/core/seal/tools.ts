@@ -1,5 +1,6 @@
 import { concat, type Bytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
+import { type ContentWork } from '#core/seal/content'
 import { chunkwise, type PayloadCipher } from '#core/seal/stream'
 
 /** A SHA-256 taken piece by piece. Pieces may be reused by their owner once `update` has come back. */
@@ -14,6 +15,8 @@ export interface SealTools {
   sha256: (bytes: Uint8Array) => Promise<Bytes>
   /** For at most `sizeBytes` (and never more than one slice of a file digest). */
   runningSha256: (sizeBytes: number) => RunningSha256
+  /** Another thread for the ciphers and digests of content, where there is one. It takes the memory of what it is given. */
+  elsewhere?: ContentWork
   /** Fresh unpredictable bytes. */
   randomBytes: (count: number) => Bytes
 }

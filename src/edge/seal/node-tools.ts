@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey } from 'node:crypto'
-import { type Bytes } from '#core/kit/bytes'
 import { chunkwise, tagBytes, type PayloadCipher } from '#core/seal/stream'
 import { randomBytes, type SealTools } from '#core/seal/tools'
+import { elsewhere } from '#edge/seal/elsewhere'
 
 const algorithm = 'chacha20-poly1305'
 
@@ -29,10 +29,10 @@ const nodeCipher: PayloadCipher = (streamKey) => {
   return Promise.resolve(cipher)
 }
 
-/** The tools of the command line: OpenSSL's cipher and hash through `node:crypto`. */
-export const nodeTools: SealTools = {
+/** OpenSSL's cipher and hash through `node:crypto`, for a thread that does nothing else meanwhile. */
+export const threadTools: SealTools = {
   cipher: nodeCipher,
-  sha256: async (bytes) => new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', bytes as Bytes)),
+  sha256: (bytes) => Promise.resolve(new Uint8Array(createHash('sha256').update(bytes).digest())),
   runningSha256: () => {
     const hash = createHash('sha256')
     return {
@@ -42,3 +42,6 @@ export const nodeTools: SealTools = {
   },
   randomBytes,
 }
+
+/** The tools of the command line. */
+export const nodeTools: SealTools = { ...threadTools, elsewhere }

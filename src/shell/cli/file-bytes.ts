@@ -14,12 +14,28 @@ export async function writeFlow(file: FileHandle, flow: AsyncIterable<Uint8Array
   }
 }
 
-/** A file's bytes from its beginning, in pieces of `pieceBytes`. */
+/**
+ * A file's bytes from its beginning, in pieces of at most `pieceBytes`, of which one is read ahead. The memory of a piece
+ * is used again as soon as the next is asked for.
+ */
 export async function* readFlow(file: FileHandle, pieceBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; ;) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(pieceBytes), 0, pieceBytes, at)
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield buffer.subarray(0, bytesRead)
+  const pieces = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
+  let at = 0
+  const readOn = (n: number) => {
+    const read = file.read(pieces[n % 2]!, 0, pieceBytes, at)
+    read.catch(() => undefined) // Reported when it is waited for.
+    return read
+  }
+  let reading = readOn(0)
+  try {
+    for (let n = 1; ; n += 1) {
+      const { bytesRead, buffer } = await reading
+      if (bytesRead === 0) return
+      at += bytesRead
+      reading = readOn(n)
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await reading.catch(() => undefined)
   }
 }

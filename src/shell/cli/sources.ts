@@ -85,11 +85,11 @@ async function* walk(localPath: string, path: string): AsyncGenerator<LocalSourc
       ...measured,
       type: 'file',
       sizeBytes: found.size,
-      read: () => read(localPath),
+      read: () => read(localPath, found.size),
       measure: () => measure(localPath),
     }
   else if (found.isDirectory()) {
-    yield { ...measured, type: 'folder', sizeBytes: 0, read: () => read(localPath) }
+    yield { ...measured, type: 'folder', sizeBytes: 0, read: () => read(localPath, 0) }
     for (const name of (await reading(localPath, readdir(localPath))).toSorted())
       yield* walk(join(localPath, name), `${path}/${name}`)
   } else {
@@ -101,14 +101,18 @@ async function* walk(localPath: string, path: string): AsyncGenerator<LocalSourc
 }
 
 /** A file that has gone, or a link put in its place since it was looked at, is a file that changed. */
-async function* read(localPath: string): AsyncGenerator<Uint8Array> {
+async function* read(localPath: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
   const file = await open(localPath, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
     (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT' && error.code !== 'ELOOP') throw error
       throw new DOMException(error.message, 'NotReadableError')
     },
   )
-  yield* file.createReadStream({ highWaterMark: readBytes })
+  try {
+    yield* readFlow(file, Math.min(readBytes, sizeBytes + 1))
+  } finally {
+    await file.close()
+  }
 }
 
 async function measure(localPath: string) {

@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import type { MessagePort, Worker } from 'node:worker_threads'
+import { type Bytes } from '#core/kit/bytes'
+import { ProblemError, type Problem } from '#core/kit/outcome'
+
+/** Items on their way to the other side at once; each is some mebibytes. */
+const ahead = 3
+
+/** What flows between threads: bytes, handed over and not copied, and whatever belongs to them. */
+export interface Item {
+  bytes: Bytes
+  /** Takes the memory back when the other side is done with it. */
+  free?: (bytes: Bytes) => void
+}
+
+type Letter =
+  | { kind: 'item'; item: Item }
+  | { kind: 'taken' }
+  | { kind: 'spent'; bytes: Bytes }
+  | { kind: 'end' }
+  | { kind: 'failed'; problem?: Problem; error: unknown }
+
+/**
+ * One end of a flow of items between two threads and of another one back. Each side sends no more than the other has
+ * room for, and the memory of what was handed over goes back to where it came from.
+ */
+export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIterable<Item>) {
+  const came: Letter[] = []
+  let wake = () => {}
+  let sent = 0
+  let taken = 0
+  let free: Item['free']
+  const post = (letter: Letter, bytes?: Bytes) => port.postMessage(letter, bytes ? [bytes.buffer] : [])
+  const roomed = new EventTarget()
+  port.on('message', (letter: Letter) => {
+    if (letter.kind === 'spent') free?.(letter.bytes)
+    else if (letter.kind === 'taken') {
+      taken += 1
+      roomed.dispatchEvent(new Event('room'))
+    } else {
+      came.push(letter)
+      wake()
+    }
+  })
+
+  async function send(): Promise<void> {
+    for await (const { free: give, ...item } of out) {
+      free = give
+      while (sent - taken >= ahead) await once(roomed, 'room')
+      sent += 1
+      post({ kind: 'item', item }, item.bytes)
+    }
+    post({ kind: 'end' })
+  }
+
+  async function* receive(): AsyncGenerator<In> {
+    for (;;) {
+      const letter = came.shift()
+      if (!letter) await new Promise<void>((resolve) => (wake = resolve))
+      else if (letter.kind === 'item') {
+        yield { ...letter.item, free: (bytes: Bytes) => post({ kind: 'spent', bytes }, bytes) } as In
+        post({ kind: 'taken' })
+      } else if (letter.kind === 'failed') throw letter.problem ? new ProblemError(letter.problem) : letter.error
+      else if (letter.kind === 'end') return
+    }
+  }
+
+  /** Has whoever receives here fail. */
+  const fail = (error: unknown) => {
+    came.push({ kind: 'failed', error })
+    wake()
+  }
+  const tellFailure = (error: unknown) =>
+    post({ kind: 'failed', error, ...(error instanceof ProblemError ? { problem: error.problem } : {}) })
+  return { send, receive, fail, tellFailure }
+}
