@@ -11,14 +11,7 @@ import { loadRulebook } from '#core/policy/rulebook'
 import { stack, type CompiledFact, type Policy } from '#core/policy/stack'
 import type { Facts, FactValue } from '#core/policy/terms'
 import { loadVocabulary } from '#core/policy/vocabulary'
-
-export interface Row {
-  row: string
-  ours: string
-  theirs: string
-  ratio: number
-  goal: string
-}
+import type { Row } from './rows.ts'
 
 const shipped = (path: string) => readFileSync(new URL(`../../rulebooks/${path}`, import.meta.url), 'utf8')
 const names = ['council', 'practitioner', 'ministry']
