@@ -23,6 +23,37 @@ export async function* piecesOf(flow: ByteFlow): AsyncGenerator<Uint8Array> {
   }
 }
 
+/**
+ * The pieces of a stream of bytes in one memory of at most `atOnceBytes`, used again as soon as the next piece is asked
+ * for; a stream that cannot fill a given memory brings its own.
+ */
+export async function* piecesInPlace(
+  stream: ReadableStream<Uint8Array>,
+  atOnceBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let reader: ReadableStreamBYOBReader
+  try {
+    reader = stream.getReader({ mode: 'byob' })
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    yield* piecesOf(stream)
+    return
+  }
+  let memory: ArrayBuffer = new ArrayBuffer(atOnceBytes)
+  let isDone = false
+  try {
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(memory))
+      isDone = done
+      if (done) return
+      yield value
+      memory = value.buffer
+    }
+  } finally {
+    if (!isDone) await reader.cancel().catch(() => undefined)
+  }
+}
+
 /** A ReadableStream of an iterable: an error inside ends it with that error, never with a quiet close. */
 export function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Bytes> {
   const pieces = source[Symbol.asyncIterator]()
@@ -81,7 +112,7 @@ export async function* blocksOf(flow: ByteFlow, sizeBytes: number): AsyncGenerat
  * When the source or a piece of work fails, the rest settles first: nothing runs on behind the caller's back.
  */
 export async function* mapInOrder<T, U>(
-  source: AsyncIterable<T>,
+  source: AsyncIterable<T> | Iterable<T>,
   atOnce: number,
   work: (item: T, n: number) => Promise<U>,
 ): AsyncGenerator<U> {

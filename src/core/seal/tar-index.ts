@@ -1,6 +1,6 @@
 import { concat, sameBytes, toHex, utf8, type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
-import { ByteReader, piecesOf, type ByteFlow } from '#core/seal/flow'
+import { ByteReader, mapInOrder, piecesOf, type ByteFlow } from '#core/seal/flow'
 import { fileDigest, type SealTools } from '#core/seal/tools'
 
 /**
@@ -129,25 +129,54 @@ export async function* writeTar(
   tools: SealTools,
   onDigest: (place: number, digest: Bytes) => void,
 ): AsyncGenerator<Uint8Array> {
-  for (const [place, source] of sources.entries()) {
+  const readAhead = async (source: SealSource, place: number) => {
+    const bytes = fileBytes(source, place, tools, (digest) => onDigest(place, digest))
+    const isSmall = source.type === 'file' && source.sizeBytes <= smallFileBytes
+    return { source, bytes: isSmall ? [await wholeFile(bytes, source.sizeBytes)] : bytes }
+  }
+  for await (const { source, bytes } of mapInOrder(sources, smallFilesAtOnce, readAhead)) {
     const entry = measured(source)
     yield entryHeader(entry)
     if (entry.type === 'folder') continue
-    const digest = fileDigest(entry.sizeBytes, tools)
-    let readBytes = 0
-    for await (const piece of readUnchanged(source, place)) {
-      readBytes += piece.length
-      if (readBytes > entry.sizeBytes) throw changed(place)
-      await digest.update(piece)
-      yield piece
-    }
-    const now = await source.measure?.()
-    const isSame = now === undefined || (now.sizeBytes === source.sizeBytes && now.modifiedAtMs === source.modifiedAtMs)
-    if (readBytes !== entry.sizeBytes || !isSame) throw changed(place)
-    onDigest(place, await digest.finish())
+    yield* bytes
     yield new Uint8Array(padding(entry.sizeBytes))
   }
   yield new Uint8Array(endBytes)
+}
+
+/** Small files are read whole, several at once and ahead of the tar: waiting for each takes longer than its bytes. */
+const smallFileBytes = 256 * 1024
+const smallFilesAtOnce = 16
+
+async function wholeFile(pieces: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Bytes> {
+  const whole = new Uint8Array(sizeBytes)
+  let at = 0
+  for await (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
+/** One file's bytes, found to be what was measured, and then its digest. */
+async function* fileBytes(
+  source: SealSource,
+  place: number,
+  tools: SealTools,
+  onDigest: (digest: Bytes) => void,
+): AsyncGenerator<Uint8Array> {
+  const digest = fileDigest(source.sizeBytes, tools)
+  let readBytes = 0
+  for await (const piece of readUnchanged(source, place)) {
+    readBytes += piece.length
+    if (readBytes > source.sizeBytes) throw changed(place)
+    await digest.update(piece)
+    yield piece
+  }
+  const now = await source.measure?.()
+  const isSame = now === undefined || (now.sizeBytes === source.sizeBytes && now.modifiedAtMs === source.modifiedAtMs)
+  if (readBytes !== source.sizeBytes || !isSame) throw changed(place)
+  onDigest(await digest.finish())
 }
 
 /** Browsers say that a file has changed since it was chosen by failing to read it. */

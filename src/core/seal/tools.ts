@@ -6,6 +6,7 @@ import { chunkwise, type PayloadCipher } from '#core/seal/stream'
 /** A SHA-256 taken piece by piece. Pieces may be reused by their owner once `update` has come back. */
 export interface RunningSha256 {
   update(piece: Uint8Array): void
+  /** What it comes to. The next piece begins another, at once. */
   digest(): Promise<Bytes>
 }
 
@@ -90,7 +91,12 @@ function webRunningSha256(sizeBytes: number): RunningSha256 {
       gathered.set(piece, used)
       used += piece.length
     },
-    digest: () => webSha256(gathered.subarray(0, used)),
+    digest() {
+      const whole = gathered.subarray(0, used)
+      used = 0
+      // It takes a copy before it comes back (Web Cryptography API, digest method, step 2): the memory is free again.
+      return webSha256(whole)
+    },
   }
 }
 
@@ -102,18 +108,19 @@ function webRunningSha256(sizeBytes: number): RunningSha256 {
  */
 export function fileDigest(sizeBytes: number, tools: SealTools) {
   const sliceBytes = limits.digestSliceBytes
-  const slices: Bytes[] = []
+  const slices: Promise<Bytes>[] = []
   let leftBytes = sizeBytes
   let room = Math.min(sliceBytes, leftBytes)
-  let slice = tools.runningSha256(room)
+  const slice = tools.runningSha256(room)
   return {
     async update(bytes: Uint8Array): Promise<void> {
       let piece = bytes
       while (piece.length > 0) {
         if (room === 0) {
-          slices.push(await slice.digest())
+          // One is under way while the next is gathered, and no more: each holds a slice.
+          await slices.at(-1)
+          slices.push(slice.digest())
           room = Math.min(sliceBytes, leftBytes)
-          slice = tools.runningSha256(room)
         }
         const taken = piece.subarray(0, room)
         slice.update(taken)
@@ -124,7 +131,7 @@ export function fileDigest(sizeBytes: number, tools: SealTools) {
     },
     async finish(): Promise<Bytes> {
       const last = await slice.digest()
-      return slices.length === 0 ? last : tools.sha256(concat(...slices, last))
+      return slices.length === 0 ? last : tools.sha256(concat(...(await Promise.all(slices)), last))
     },
   }
 }

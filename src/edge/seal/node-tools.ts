@@ -34,10 +34,14 @@ export const threadTools: SealTools = {
   cipher: nodeCipher,
   sha256: (bytes) => Promise.resolve(new Uint8Array(createHash('sha256').update(bytes).digest())),
   runningSha256: () => {
-    const hash = createHash('sha256')
+    let hash = createHash('sha256')
     return {
       update: (piece) => void hash.update(piece),
-      digest: () => Promise.resolve(new Uint8Array(hash.digest())),
+      digest() {
+        const digest = new Uint8Array(hash.digest())
+        hash = createHash('sha256')
+        return Promise.resolve(digest)
+      },
     }
   },
   randomBytes,

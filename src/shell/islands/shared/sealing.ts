@@ -1,5 +1,6 @@
 import { fromBase64, fromHex, toBase64, type Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
+import { piecesInPlace } from '#core/seal/flow'
 import { openLock, makeLock, recipientOf, type LockRequest } from '#core/seal/locks'
 import { type ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
@@ -142,22 +143,17 @@ const sourceOf = ({ path, file }: Chosen): SealSource => ({
   read: () => readOf(file!),
 })
 
+const readBytes = 1024 * 1024
+
 /**
  * A file's stream fails for one reason, under a different name in each browser: it is no longer what was chosen, or no
  * longer there. The sealing knows that by the name it has in the standard.
  */
 async function* readOf(file: File): AsyncGenerator<Uint8Array> {
-  const reader = file.stream().getReader()
   try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return
-      yield value
-    }
+    yield* piecesInPlace(file.stream(), Math.min(readBytes, file.size || 1))
   } catch (error) {
     throw new DOMException(String(error), 'NotReadableError')
-  } finally {
-    await reader.cancel().catch(() => undefined)
   }
 }
 
