@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
+import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { open, rm, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
@@ -27,7 +27,7 @@ const readBytes = 1024 * 1024
 export async function sourcesOf(paths: readonly string[]): Promise<LocalSource[]> {
   const sources: LocalSource[] = []
   for (const path of paths) {
-    for await (const source of walk(resolve(path), basename(resolve(path)))) {
+    for (const source of walk(resolve(path), basename(resolve(path)))) {
       sources.push(source)
       if (sources.length > limits.parcelEntriesMax) orThrow(fail('parcel-too-many-files'))
     }
@@ -76,8 +76,10 @@ export function withName(problem: Problem, sources: readonly LocalSource[]): Pro
   return place === undefined ? problem : { ...problem, detail: `It is ${sources[Number(place) - 1]!.localPath}` }
 }
 
-async function* walk(localPath: string, path: string): AsyncGenerator<LocalSource> {
-  const found = await reading(localPath, lstat(localPath))
+// Without waiting in turn: for a small file, handing each call to another thread costs ten times what the call does.
+
+function* walk(localPath: string, path: string): Generator<LocalSource> {
+  const found = reading(localPath, () => lstatSync(localPath))
   if (path.includes('\uFFFD')) orThrow(fail('file-name-malformed', { detail: `It is ${localPath}` }))
   const measured = { localPath, path, modifiedAtMs: found.mtimeMs }
   if (found.isFile())
@@ -86,11 +88,11 @@ async function* walk(localPath: string, path: string): AsyncGenerator<LocalSourc
       type: 'file',
       sizeBytes: found.size,
       read: () => read(localPath, found.size),
-      measure: () => measure(localPath),
+      measure: async () => measure(localPath),
     }
   else if (found.isDirectory()) {
     yield { ...measured, type: 'folder', sizeBytes: 0, read: () => read(localPath, 0) }
-    for (const name of (await reading(localPath, readdir(localPath))).toSorted())
+    for (const name of reading(localPath, () => readdirSync(localPath)).toSorted())
       yield* walk(join(localPath, name), `${path}/${name}`)
   } else {
     const what = found.isSymbolicLink()
@@ -102,27 +104,41 @@ async function* walk(localPath: string, path: string): AsyncGenerator<LocalSourc
 
 /** A file that has gone, or a link put in its place since it was looked at, is a file that changed. */
 async function* read(localPath: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
-  const file = await open(localPath, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT' && error.code !== 'ELOOP') throw error
-      throw new DOMException(error.message, 'NotReadableError')
-    },
-  )
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW
+  let file: FileHandle | undefined
   try {
-    yield* readFlow(file, Math.min(readBytes, sizeBytes + 1))
+    if (sizeBytes < readBytes) return yield readWhole(localPath, flags, sizeBytes)
+    file = await open(localPath, flags)
+    yield* readFlow(file, readBytes)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw code === 'ENOENT' || code === 'ELOOP' ? new DOMException(message, 'NotReadableError') : error
   } finally {
-    await file.close()
+    await file?.close()
   }
 }
 
-async function measure(localPath: string) {
-  const { size, mtimeMs } = await stat(localPath)
+/** A file's bytes; one more than there should be where it has grown. */
+function readWhole(localPath: string, flags: number, sizeBytes: number): Uint8Array {
+  const file = openSync(localPath, flags)
+  try {
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes + 1)
+    let used = 0
+    for (let count = -1; count !== 0; used += count) count = readSync(file, bytes, used, bytes.length - used, null)
+    return bytes.subarray(0, used)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function measure(localPath: string) {
+  const { size, mtimeMs } = statSync(localPath)
   return { sizeBytes: size, modifiedAtMs: mtimeMs }
 }
 
-async function reading<T>(localPath: string, work: Promise<T>): Promise<T> {
+function reading<T>(localPath: string, work: () => T): T {
   try {
-    return await work
+    return work()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
