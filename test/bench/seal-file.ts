@@ -2,6 +2,7 @@
  * Seals one file to one file, or opens it again, as the command line does: run by bench.ts in a process of its own, so
  * that its time and memory can be taken from outside.
  */
+import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { fromBase64, toBase64 } from '#core/kit/bytes'
@@ -10,6 +11,7 @@ import { identityFrom, openLock, recipientOf } from '#core/seal/locks'
 import { openParcel } from '#core/seal/open'
 import { sealParcel } from '#core/seal/seal'
 import { nodeTools } from '#edge/seal/node-tools'
+import { saveAll } from '#shell/cli/saving'
 import { sourcesOf } from '#shell/cli/sources'
 
 const parcelId = '0192f0c1-2222-7333-8444-555566667777'
@@ -47,9 +49,7 @@ async function unseal(from: string, to: string): Promise<void> {
   const parcel = orThrow(
     await openParcel({ lock, manifestAge: fromBase64(kept.manifest), fetchContent, tools: nodeTools }),
   )
-  const out = await open(to, 'w')
-  for await (const entry of parcel.entries()) for await (const piece of entry.bytes) await out.write(piece)
-  await out.close()
+  await saveAll(parcel, { folder: to, name: randomUUID() })
   if (!parcel.isWhole()) throw new Error('The parcel did not open whole')
 }
 

@@ -1,9 +1,25 @@
 import { createHash } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
-import { link, lstat, mkdir, open, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  fsync,
+  futimesSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
+import { mkdir, open, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { ProblemError } from '#core/kit/outcome'
 import { problems } from '#core/kit/problems'
+import { wholeOf } from '#core/seal/flow'
 import type { OpenedParcel } from '#core/seal/open'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
 import { writeFlow } from '#shell/cli/file-bytes'
@@ -12,16 +28,16 @@ import { writeFlow } from '#shell/cli/file-bytes'
 const targetOf = (folder: string, path: string): string => join(folder, ...path.split('/'))
 
 /** @throws ProblemError `file-there` when a file is there already, or something that is no folder is on the way to one */
-export async function checkFree(folder: string, { manifest }: OpenedParcel): Promise<void> {
+export function checkFree(folder: string, { manifest }: OpenedParcel): void {
   const folders = new Set<string>()
   for (const { path, type } of manifest.index) {
     const names = path.split('/')
     for (let depth = 1; depth < names.length + (type === 'folder' ? 1 : 0); depth += 1)
       folders.add(names.slice(0, depth).join('/'))
-    if (type === 'file' && (await look(targetOf(folder, path)))) throw there(targetOf(folder, path))
+    if (type === 'file' && look(targetOf(folder, path))) throw there(targetOf(folder, path))
   }
   for (const path of folders) {
-    const found = await look(targetOf(folder, path))
+    const found = look(targetOf(folder, path))
     // A link is no folder either: what is behind it is not what the person named with --out.
     if (found && !found.isDirectory()) throw there(targetOf(folder, path))
   }
@@ -29,11 +45,15 @@ export async function checkFree(folder: string, { manifest }: OpenedParcel): Pro
 
 const there = (path: string) => new ProblemError({ slug: 'file-there', detail: `It is ${path}` })
 
-const look = (path: string) =>
-  lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw error
-  })
+  }
+}
 
 /** Where one collection is saved. `name` is for what is not whole yet, and unknown to anybody else. */
 export interface Place {
@@ -62,19 +82,25 @@ export async function saveAll(parcel: OpenedParcel, place: Place): Promise<numbe
     let found: { target: string; partial: string; isWhole: boolean } | undefined
     const had = async ({ path, sizeBytes }: IndexEntry) => {
       const { target, partial } = namesOf(place, path)
-      const [whole, begun] = [await look(target), await look(partial)]
+      const [whole, begun] = [look(target), look(partial)]
       if (whole && (!whole.isFile() || whole.size !== sizeBytes)) throw there(target)
       if (!whole && !begun) return undefined
       found = { target, partial, isWhole: whole !== undefined }
       return createReadStream(whole ? target : partial)
     }
     try {
+      const small = new SmallFiles(place)
       for await (const entry of parcel.entries(had)) {
         if (entry.type === 'folder') await mkdir(targetOf(place.folder, entry.path), { recursive: true })
         else if (found?.isWhole) await rm(found.partial, { force: true })
-        else await saveFile(namesOf(place, entry.path), entry)
+        else if (entry.from === 0 && entry.sizeBytes <= smallFileBytes) await small.add(entry)
+        else {
+          await small.save()
+          await saveFile(namesOf(place, entry.path), entry)
+        }
         found = undefined
       }
+      await small.save()
       return parcel.manifest.index.filter(({ type }) => type === 'file').length
     } catch (error) {
       if (!found || !(error instanceof ProblemError) || error.problem.slug !== 'entry-digest-differs') throw error
@@ -89,15 +115,56 @@ export async function saveAll(parcel: OpenedParcel, place: Place): Promise<numbe
 export const isFinal = (error: unknown): boolean =>
   error instanceof ProblemError && [410, 422].includes(problems[error.problem.slug].status)
 
+const smallFileBytes = 256 * 1024
+const smallFilesAtOnce = 64
+
+/** Small files wait for the disk together, or waiting would take longer than all else. They get their names in order. */
+class SmallFiles {
+  readonly #place: Place
+  #waiting: { entry: OpenedEntry; bytes: Uint8Array }[] = []
+
+  constructor(place: Place) {
+    this.#place = place
+  }
+
+  async add(entry: OpenedEntry): Promise<void> {
+    this.#waiting.push({ entry, bytes: await wholeOf(entry.bytes) })
+    if (this.#waiting.length === smallFilesAtOnce) await this.save()
+  }
+
+  async save(): Promise<void> {
+    const files = this.#waiting.map(({ entry, bytes }) => {
+      const names = namesOf(this.#place, entry.path)
+      mkdirSync(dirname(names.target), { recursive: true })
+      const file = openSync(names.partial, partialFlags, 0o600)
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+      futimesSync(file, entry.modifiedSeconds, entry.modifiedSeconds)
+      return { ...names, file }
+    })
+    this.#waiting = []
+    const synced = await Promise.allSettled(files.map(({ file }) => synchronise(file)))
+    for (const { file } of files) closeSync(file)
+    for (const [n, { partial, target }] of files.entries()) {
+      const result = synced[n]!
+      if (result.status === 'rejected') throw result.reason
+      if (!takeName(partial, target)) throw there(target)
+    }
+  }
+}
+
+const synchronise = promisify(fsync)
+
+const partialFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW
+
 async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifiedSeconds }: OpenedEntry) {
   const { target, partial } = names
   await mkdir(dirname(target), { recursive: true })
-  const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  const file = await open(partial, partialFlags, 0o600)
   try {
     await writeFlow(file, bytes, from)
     await file.sync()
     await utimes(partial, modifiedSeconds, modifiedSeconds)
-    if (!(await takeName(partial, target))) throw there(target)
+    if (!takeName(partial, target)) throw there(target)
   } catch (error) {
     if (isFinal(error)) await rm(partial, { force: true })
     throw error
@@ -110,17 +177,17 @@ async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifi
 const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 /** Gives a finished file its name, at once and whole. Answers false when something has that name. */
-async function takeName(partial: string, target: string): Promise<boolean> {
+function takeName(partial: string, target: string): boolean {
   try {
     // Not `rename`, which would overwrite.
-    await link(partial, target)
-    await rm(partial)
+    linkSync(partial, target)
+    rmSync(partial)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (code === 'EEXIST') return false
     if (!noLinks.has(code)) throw error
-    if (await look(target)) return false
-    await rename(partial, target)
+    if (look(target)) return false
+    renameSync(partial, target)
   }
   return true
 }
@@ -132,13 +199,13 @@ export async function saveBeside({ folder, name: own }: Place, name: string, byt
   await writeFile(partial, bytes, { flush: true })
   for (let n = 1; ; n += 1) {
     const path = join(folder, n === 1 ? name : `${stem}-${n}${ending ?? ''}`)
-    if (await takeName(partial, path)) return path
+    if (takeName(partial, path)) return path
   }
 }
 
 /** @throws ProblemError `file-there` when the folder has one of these names */
-export async function checkNames(folder: string, names: readonly string[]): Promise<void> {
-  for (const name of names) if (await look(join(folder, name))) throw there(join(folder, name))
+export function checkNames(folder: string, names: readonly string[]): void {
+  for (const name of names) if (look(join(folder, name))) throw there(join(folder, name))
 }
 
 /** Saves a small file, in the place of what an earlier time saved of it. */
@@ -155,15 +222,15 @@ export async function saveOn(
   flow: (start: number) => AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const target = join(folder, name)
-  if (await look(target)) return
+  if (look(target)) return
   const partial = join(folder, `.safehand-${own}-${name}.part`)
-  const start = (await look(partial))?.size ?? 0
-  const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  const start = look(partial)?.size ?? 0
+  const file = await open(partial, partialFlags, 0o600)
   try {
     await writeFlow(file, flow(start), start)
     await file.sync()
   } finally {
     await file.close()
   }
-  if (!(await takeName(partial, target))) throw there(target)
+  if (!takeName(partial, target)) throw there(target)
 }

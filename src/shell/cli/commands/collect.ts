@@ -88,10 +88,10 @@ async function placeOf(
   { env }: Io,
   { link, collecting }: Collection,
   folder: string,
-  check: () => Promise<void>,
+  check: () => void,
 ): Promise<Place> {
   if (collecting.folder !== folder) {
-    await check()
+    check()
     await keepCollecting(env, link, { ...collecting, folder })
   }
   return { folder, name: collecting.name }
