@@ -1,19 +1,17 @@
 /**
- * What a browser's sealing, sending and collecting cost against the same bytes in clear: put whole to a server that has
+ * What sealing, sending and collecting in a browser cost, against the same bytes in clear: put whole to a server that has
  * them on disk before it answers, and downloaded from it, by the same browser.
  */
-import { createReadStream } from 'node:fs'
-import { open, readdir, rm, stat } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
-import { writeFlow } from '#shell/cli/file-bytes'
 import { aReadyTransfer, sergeant } from '#test/sending'
 import { apiOf, mailedCode, parcelLink, signIn } from '../journeys/support.ts'
-import { type Prepared } from './chromium.ts'
+import type { Prepared } from './chromium.ts'
+import type { PlainServer } from './plain-server.ts'
 
-/** Clicks are put off by so long, so that DevTools is gone by then. */
+/** Presses are put off by so long, so that DevTools is gone by then. */
 const headStartMs = 1_500
 
 /** Presses a button of the page when nobody watches it any more. Answers when that was, in milliseconds. */
@@ -29,47 +27,12 @@ async function pressAlone(browser: Prepared, selector: string): Promise<number> 
   return atMs
 }
 
-/** A server that keeps a file as it comes and gives it back, and a page that does both. */
-export async function plainServer(folder: string) {
-  const path = join(folder, 'plain')
-  let doneAtMs = 0
-  const html = `<input type=file><button id=put>Put</button><a id=get href=/file download=plain.bin>Get</a><script>
-    document.querySelector('#put').onclick = () => fetch('/file', { method: 'PUT', body: document.querySelector('input').files[0] })
-  </script>`
-  const server = createServer(async (request, response) => {
-    if (request.method === 'PUT') {
-      const file = await open(path, 'w')
-      await writeFlow(file, request, 0)
-      await file.sync()
-      await file.close()
-      doneAtMs = Date.now()
-      return response.writeHead(204).end()
-    }
-    if (request.url !== '/file') return response.writeHead(200, { 'content-type': 'text/html' }).end(html)
-    const { size } = await stat(path)
-    response.writeHead(200, { 'content-length': size, 'content-type': 'application/octet-stream' })
-    return createReadStream(path, { highWaterMark: 2 ** 20 }).pipe(response)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address() as { port: number }
-  return {
-    url: `http://127.0.0.1:${address.port}/`,
-    async untilPut(): Promise<number> {
-      while (doneAtMs === 0) await wait(10)
-      const at = doneAtMs
-      doneAtMs = 0
-      return at
-    },
-    end: () => server.close(),
-  }
-}
-
-/** Waits until the browser has saved a file of this size, and removes it. Answers when that was. */
+/** Waits until the browser has saved a file of at least this size, and removes it. Answers when that was. */
 async function untilSaved(folder: string, sizeBytes: number): Promise<number> {
   for (;;) {
     for (const name of await readdir(folder)) {
       const found = await stat(join(folder, name)).catch(() => undefined)
-      if (found?.size !== sizeBytes || name.endsWith('.crdownload')) continue
+      if (!found || found.size < sizeBytes || name.endsWith('.crdownload')) continue
       await rm(join(folder, name))
       return Date.now()
     }
@@ -77,24 +40,19 @@ async function untilSaved(folder: string, sizeBytes: number): Promise<number> {
   }
 }
 
-/** The most that `sample` says while something goes on. */
-async function most<T>(sample: () => Promise<number>, work: Promise<T>): Promise<{ value: T; most: number }> {
-  let top = 0
+/** The most memory that the browser's page holds while something goes on. */
+async function watched<T>(browser: Prepared, work: Promise<T>): Promise<{ value: T; mostMib: number }> {
+  let mostMib = 0
   let isOver = false
   const watching = (async () => {
     while (!isOver) {
-      top = Math.max(top, await sample())
+      mostMib = Math.max(mostMib, await browser.pageMib())
       await wait(1_000)
     }
   })()
   const value = await work.finally(() => (isOver = true))
   await watching
-  return { value, most: top }
-}
-
-interface Taken {
-  seconds: number
-  pageMib: number
+  return { value, mostMib }
 }
 
 /** Chooses files without their bytes passing through DevTools. */
@@ -106,24 +64,34 @@ async function chooseFiles(page: Page, selector: string, paths: string[]): Promi
   await devTools.detach()
 }
 
-const saveButton = ':is([data-save-only], [data-save-all]):not([hidden]):enabled'
+export interface Taken {
+  seconds: number
+  pageMib: number
+}
 
-/** One parcel from choosing to the end, in this browser. */
-export async function sendAndCollect(
-  browser: Prepared,
-  url: string,
-  files: { input: 'files' | 'folder'; paths: string[]; sizeBytes: number },
-): Promise<{ send: Taken; collect: Taken }> {
-  const { transferId, cookie } = await browser.attached(async (page) => {
+export interface Chosen {
+  input: 'files' | 'folder'
+  paths: string[]
+  /** Of all files. What is saved has at least so many bytes. */
+  sizeBytes: number
+}
+
+/** A page on which files are chosen and nothing is sent yet. */
+async function prepareSending(browser: Prepared, url: string, { input, paths }: Chosen) {
+  return browser.attached(async (page) => {
     await signIn(page, url, 'Priya Nair')
-    const id = await aReadyTransfer(apiOf(page.context(), url))
-    await page.goto(`${url}/transfers/${id}/seal`)
-    await chooseFiles(page, `[data-input=${files.input}]`, files.paths)
-    await page.locator('[data-files] li').first().waitFor()
+    const transferId = await aReadyTransfer(apiOf(page.context(), url))
+    await page.goto(`${url}/transfers/${transferId}/seal`)
+    await chooseFiles(page, `[data-input=${input}]`, paths)
+    await page.locator('[data-files] li').first().waitFor({ timeout: 120_000 })
     const own = (await page.context().cookies(url)).find(({ name }) => name === 'safehand')
-    return { transferId: id, cookie: `safehand=${own!.value}` }
+    return { transferId, cookie: `safehand=${own!.value}` }
   })
-  const sealedFrom = await pressAlone(browser, '[data-choose] button[type=submit], [data-choose] button:not([type])')
+}
+
+/** Sends files from this browser until the parcel is complete. Answers the words too. */
+export async function send(browser: Prepared, url: string, chosen: Chosen): Promise<Taken & { words: string }> {
+  const { transferId, cookie } = await prepareSending(browser, url, chosen)
   const isSealed = async () => {
     for (;;) {
       const answer = await fetch(`${url}/api/transfers/${transferId}/parcel`, { headers: { cookie } })
@@ -131,11 +99,19 @@ export async function sendAndCollect(
       await wait(50)
     }
   }
-  const sent = await most(browser.pageMib, isSealed())
+  const fromMs = await pressAlone(browser, 'form[data-choose] button:not([type=button])')
+  const { value, mostMib } = await watched(browser, isSealed())
   const words = await browser.attached(async (page) => {
     await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
     return (await page.locator('[data-phrase] li').allTextContents()).join(' ')
   })
+  return { seconds: (value - fromMs) / 1_000, pageMib: mostMib, words }
+}
+
+const saveButton = ':is([data-save-only], [data-save-all]):not([hidden]):enabled'
+
+/** Collects the parcel that was sent last, until it lies among the browser's downloads. */
+export async function collect(browser: Prepared, url: string, words: string, sizeBytes: number): Promise<Taken> {
   await browser.attached(async (page) => {
     const context = page.context()
     await page.goto(await parcelLink(context, url, sergeant.email))
@@ -148,30 +124,42 @@ export async function sendAndCollect(
     // A dialog of the system's own cannot be answered here: the service worker saves.
     await page.evaluate(() => delete (window as { showSaveFilePicker?: unknown }).showSaveFilePicker)
     await page.getByRole('button', { name: 'Open', exact: true }).click()
-    await page.locator(saveButton).first().waitFor()
+    await page.locator(saveButton).first().waitFor({ timeout: 300_000 })
   })
-  const savedFrom = await pressAlone(browser, saveButton)
-  const saved = await most(browser.pageMib, untilSaved(browser.downloads, files.sizeBytes))
-  return {
-    send: { seconds: (sent.value - sealedFrom) / 1000, pageMib: sent.most },
-    collect: { seconds: (saved.value - savedFrom) / 1000, pageMib: saved.most },
-  }
+  const fromMs = await pressAlone(browser, saveButton)
+  const { value, mostMib } = await watched(browser, untilSaved(browser.downloads, sizeBytes))
+  return { seconds: (value - fromMs) / 1_000, pageMib: mostMib }
 }
 
 /** The same bytes in clear. */
 export async function putAndGet(
   browser: Prepared,
-  plain: Awaited<ReturnType<typeof plainServer>>,
+  plain: PlainServer,
   path: string,
-  sizeBytes: number,
 ): Promise<{ put: number; get: number }> {
+  const { size } = await stat(path)
   await browser.attached(async (page) => {
     await page.goto(plain.url)
     await chooseFiles(page, 'input', [path])
   })
-  const putFrom = await pressAlone(browser, '#put')
-  const put = (await plain.untilPut()) - putFrom
-  const getFrom = await pressAlone(browser, '#get')
-  const get = (await untilSaved(browser.downloads, sizeBytes)) - getFrom
-  return { put: put / 1000, get: get / 1000 }
+  const putFromMs = await pressAlone(browser, '#put')
+  const put = (await plain.said()) - putFromMs
+  const getFromMs = await pressAlone(browser, '#get')
+  const get = (await untilSaved(browser.downloads, size)) - getFromMs
+  return { put: put / 1_000, get: get / 1_000 }
+}
+
+/** How long this browser's worker takes to seal a file to nowhere, or only to read it and call WebCrypto, in seconds. */
+export async function sealAlone(
+  browser: Prepared,
+  plain: PlainServer,
+  path: string,
+  act: 'seal' | 'bare',
+): Promise<number> {
+  await browser.attached(async (page) => {
+    await page.goto(plain.url)
+    await chooseFiles(page, 'input', [path])
+  })
+  await pressAlone(browser, `#${act}`)
+  return plain.said()
 }

@@ -1,5 +1,5 @@
 /** In a browser: seals a file to nowhere, or does with it only what any sealing must: read it, and call WebCrypto. */
-import { piecesInPlace } from '#core/seal/flow'
+import { piecesOfBlob } from '#core/seal/flow'
 import { identityFrom, recipientOf } from '#core/seal/locks'
 import { sealParcel } from '#core/seal/seal'
 import { webTools } from '#core/seal/tools'
@@ -13,7 +13,7 @@ async function seal(file: File): Promise<void> {
     type: 'file' as const,
     sizeBytes: file.size,
     modifiedAtMs: 0,
-    read: () => piecesInPlace(file.stream(), mib),
+    read: () => piecesOfBlob(file, 8 * mib),
   }
   const identity = identityFrom(new Uint8Array(32).fill(1), true)
   const sealed = await sealParcel({
@@ -36,7 +36,7 @@ async function bare(file: File): Promise<void> {
   const key = await subtle.importKey('raw-secret' as 'raw', new Uint8Array(32), name, false, ['encrypt'])
   const [slice, part] = [new Uint8Array(64 * mib), new Uint8Array(8 * mib)]
   let [readBytes, underWay] = [0, [] as Promise<unknown>[]]
-  for await (const piece of piecesInPlace(file.stream(), mib)) {
+  for await (const piece of piecesOfBlob(file, 8 * mib)) {
     for (let at = 0; at < piece.length; at += 65_536)
       underWay.push(subtle.encrypt({ name, iv: new Uint8Array(12) }, key, piece.slice(at, at + 65_536)))
     const before = readBytes

@@ -24,33 +24,20 @@ export async function* piecesOf(flow: ByteFlow): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * The pieces of a stream of bytes in one memory of at most `atOnceBytes`, used again as soon as the next piece is asked
- * for; a stream that cannot fill a given memory brings its own.
+ * The bytes of a blob in pieces of `pieceBytes`, of which one is read ahead. Not by its stream: that brings small pieces,
+ * and Chromium's stops for ever when it is read into given memory by somebody slower than the disk.
  */
-export async function* piecesInPlace(
-  stream: ReadableStream<Uint8Array>,
-  atOnceBytes: number,
-): AsyncGenerator<Uint8Array> {
-  let reader: ReadableStreamBYOBReader
-  try {
-    reader = stream.getReader({ mode: 'byob' })
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    yield* piecesOf(stream)
-    return
+export async function* piecesOfBlob(blob: Blob, pieceBytes: number): AsyncGenerator<Bytes> {
+  const read = (at: number) => {
+    const bytes = blob.slice(at, at + pieceBytes).arrayBuffer()
+    bytes.catch(() => undefined) // Reported when it is waited for.
+    return bytes
   }
-  let memory: ArrayBuffer = new ArrayBuffer(atOnceBytes)
-  let isDone = false
-  try {
-    for (;;) {
-      const { done, value } = await reader.read(new Uint8Array(memory))
-      isDone = done
-      if (done) return
-      yield value
-      memory = value.buffer
-    }
-  } finally {
-    if (!isDone) await reader.cancel().catch(() => undefined)
+  let coming = read(0)
+  for (let at = pieceBytes; at < blob.size + pieceBytes; at += pieceBytes) {
+    const bytes = await coming
+    coming = read(at)
+    yield new Uint8Array(bytes)
   }
 }
 

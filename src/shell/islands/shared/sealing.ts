@@ -1,6 +1,6 @@
 import { fromBase64, fromHex, toBase64, type Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
-import { piecesInPlace } from '#core/seal/flow'
+import { piecesOfBlob } from '#core/seal/flow'
 import { openLock, makeLock, recipientOf, type LockRequest } from '#core/seal/locks'
 import { type ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
@@ -143,7 +143,7 @@ const sourceOf = ({ path, file }: Chosen): SealSource => ({
   read: () => readOf(file!),
 })
 
-const readBytes = 1024 * 1024
+const readBytes = 8 * 1024 * 1024
 
 /**
  * A file's stream fails for one reason, under a different name in each browser: it is no longer what was chosen, or no
@@ -151,7 +151,7 @@ const readBytes = 1024 * 1024
  */
 async function* readOf(file: File): AsyncGenerator<Uint8Array> {
   try {
-    yield* piecesInPlace(file.stream(), Math.min(readBytes, file.size || 1))
+    yield* piecesOfBlob(file, readBytes)
   } catch (error) {
     throw new DOMException(String(error), 'NotReadableError')
   }
