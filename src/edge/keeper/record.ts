@@ -35,7 +35,7 @@ export async function recordEvent(
   assert(transferOf(body) === (about.transferId ?? null), `the event ${name} says which transfer it is about`)
   assert(utf8(text).length <= limits.eventBodyBytes, `the event ${name} says too much`)
   const leaf = leafOf({ ...evidence, salt })
-  const id = await newId(tx)
+  const id = newId()
   const row = {
     id,
     name,

@@ -16,7 +16,7 @@ export async function holdMail(
   mail: { to: string; letter: Letter; language: Language; transferId?: string; registerLine?: RegisterLine },
 ): Promise<string> {
   const { links, ...composed } = compose(mail.letter, mail)
-  const id = await newId(tx)
+  const id = newId()
   await tx
     .insertInto('outgoingMail')
     .values({

@@ -85,8 +85,13 @@ class ContextDriver implements Driver {
   async beginTransaction(connection: ContextConnection, settings: TransactionSettings): Promise<void> {
     connection.isInTransaction = true
     try {
-      if (settings.isolationLevel === undefined && settings.accessMode === undefined)
-        return await this.begin(connection)
+      if (settings.isolationLevel === undefined && settings.accessMode === undefined) {
+        // Not waited for: it goes with the first statement, one way to the database and back less. What comes first
+        // after it, statement or commit, fails where it failed.
+        connection.begun = this.begin(connection)
+        connection.begun.catch(() => {})
+        return
+      }
       await this.#inner.beginTransaction(connection.inner, settings)
       await connection.inner.executeQuery(CompiledQuery.raw(this.#setting))
     } catch (error) {
@@ -99,6 +104,7 @@ class ContextDriver implements Driver {
     await inner.executeQuery(CompiledQuery.raw(`begin; ${this.#setting}`))
   }
   async commitTransaction(connection: ContextConnection): Promise<void> {
+    await connection.begun
     await this.#inner.commitTransaction(connection.inner)
     connection.isInTransaction = false
   }
@@ -122,6 +128,8 @@ class ContextConnection implements DatabaseConnection {
   readonly inner: DatabaseConnection
   readonly #driver: ContextDriver
   isInTransaction = false
+  /** What said for whom the transaction is. */
+  begun = Promise.resolve()
 
   constructor(inner: DatabaseConnection, driver: ContextDriver) {
     this.inner = inner
@@ -129,7 +137,12 @@ class ContextConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.isInTransaction) return this.inner.executeQuery<R>(query)
+    if (this.isInTransaction) {
+      const [begun, done] = await Promise.allSettled([this.begun, this.inner.executeQuery<R>(query)])
+      if (begun.status === 'rejected') throw begun.reason
+      if (done.status === 'rejected') throw done.reason
+      return done.value
+    }
     // Sent together, without waiting for each answer: it takes one way to the database and back, not three. When one
     // fails the rest is refused, and the transaction ends undone.
     const [begun, done, ended] = await Promise.allSettled([

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { sql } from 'kysely'
 import { limits } from '#core/kit/limits'
 import { fail, ok, ProblemError } from '#core/kit/outcome'
-import { inTransaction, openDatabase } from '#edge/store/database'
+import { inTransaction, newId, openDatabase } from '#edge/store/database'
 import { startCuttingProxy } from '#test/cutting-proxy'
 import { freshDatabase } from '#test/database'
 
@@ -117,4 +117,11 @@ test('a statement that runs for too long is ended', async () => {
     rows.map(({ setting }) => Number(setting)),
     [limits.databaseIdleInTransactionMs, limits.databaseStatementMs],
   )
+})
+
+test('ids sort in the order in which they were made, also within a millisecond', () => {
+  const ids = Array.from({ length: 5_000 }, newId)
+  assert.deepEqual(ids, ids.toSorted())
+  assert.equal(new Set(ids).size, ids.length)
+  assert.match(ids[0]!, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
