@@ -103,14 +103,18 @@ export default defineConfig({
     ...features,
     {
       files: ['src/shell/islands/**'],
-      rules: only(
-        'islands run in the browser.',
-        '#core/**',
-        '#shell/islands/**',
-        'govuk-frontend',
-        'client-zip',
-        '@simplewebauthn/browser',
-      ),
+      rules: {
+        ...only(
+          'islands run in the browser.',
+          '#core/**',
+          '#shell/islands/**',
+          'govuk-frontend',
+          'client-zip',
+          '@simplewebauthn/browser',
+        ),
+        // `import { type X }` keeps the import: a page would fetch and run the worker whose types it names.
+        'typescript/no-import-type-side-effects': 'error',
+      },
     },
     {
       files: ['src/**/*.test.ts', 'src/**/*.contract.ts'],

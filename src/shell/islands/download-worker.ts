@@ -2,7 +2,7 @@
  * The service worker that saves files too large for memory: it fetches the sealed content itself, opens it, and hands
  * it to the browser's own downloads while the page stays open. It answers for addresses under `download/` only.
  */
-import { type Bytes } from '#core/kit/bytes'
+import type { Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
 import {
   confirm,
@@ -13,7 +13,7 @@ import {
   type OpenOrder,
   type Saving,
 } from '#shell/islands/shared/opening'
-import { type OpenNews } from '#shell/islands/open-worker'
+import type { OpenNews } from '#shell/islands/open-worker'
 import { saidOf } from '#shell/islands/shared/server'
 
 /** What the page asks; it pings every ten seconds too, because an idle service worker is ended and its downloads cut. */

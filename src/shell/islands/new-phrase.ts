@@ -1,5 +1,5 @@
 /** New words for a recipient, made in the browser that sealed the parcel. */
-import { type SealAsk, type SealNews } from '#shell/islands/seal-worker'
+import type { SealAsk, SealNews } from '#shell/islands/seal-worker'
 import { knownKey } from '#shell/islands/shared/device-key'
 import { part, showProblem } from '#shell/islands/shared/page-parts'
 import { senderKeyName } from '#shell/islands/shared/sender-key'

@@ -1,7 +1,7 @@
 /** Opens a parcel beside the recipient's page. Keys and opened files live here and end with the page. */
 import { limits } from '#core/kit/limits'
 import { piecesOf } from '#core/seal/flow'
-import { type OpenedEntry } from '#core/seal/tar-index'
+import type { OpenedEntry } from '#core/seal/tar-index'
 import { wholeBlob } from '#shell/islands/shared/blobs'
 import {
   confirm,

@@ -1,6 +1,6 @@
 /** Choosing files, sealing and sending them, then telling the words: all in one page, which alone ever holds the words. */
 import { limits } from '#core/kit/limits'
-import { type SealAsk, type SealNews } from '#shell/islands/seal-worker'
+import type { SealAsk, SealNews } from '#shell/islands/seal-worker'
 import { paceOf, sizeWords, timeLeftWords } from '#shell/islands/shared/amounts'
 import {
   checkNames,
@@ -18,7 +18,7 @@ import {
   textElement,
   warnBeforeLeaving,
 } from '#shell/islands/shared/page-parts'
-import { type Addressee } from '#shell/islands/shared/sealing'
+import type { Addressee } from '#shell/islands/shared/sealing'
 import { saidOf, untilAnswered, type Said } from '#shell/islands/shared/server'
 import { showTelling, watchStanding, type Standing } from '#shell/islands/shared/telling'
 import { startWorker } from '#shell/islands/shared/workers'

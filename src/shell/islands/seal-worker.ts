@@ -1,6 +1,6 @@
 /** Seals and sends beside the page, so that the page stays quick. It ends with the page, and its phrases with it. */
 import { newWords, sealAndSend, type Addressee, type SealOrder } from '#shell/islands/shared/sealing'
-import { type Holder } from '#shell/islands/shared/sender-key'
+import type { Holder } from '#shell/islands/shared/sender-key'
 import { Refused, type Said } from '#shell/islands/shared/server'
 
 export type SealAsk =

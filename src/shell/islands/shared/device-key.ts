@@ -1,5 +1,5 @@
 import { concat, utf8, type Bytes } from '#core/kit/bytes'
-import { type Sign } from '#core/seal/receipt-key'
+import type { Sign } from '#core/seal/receipt-key'
 
 /** A browser's own keys. Nothing that leaves this file tells what they are made of. */
 export interface DeviceKey {

@@ -1,4 +1,4 @@
-import { type Said } from '#shell/islands/shared/server'
+import type { Said } from '#shell/islands/shared/server'
 
 /** The element a page promises to its island. A missing one is our own mistake and stops the island. */
 export function part<T extends Element = HTMLElement>(within: ParentNode, selector: string): T {
