@@ -1,6 +1,7 @@
 /** Makes what the browser is given: the islands and the style sheet, in `dist/assets`. Quick when nothing changed. */
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { build, type BuildOptions } from 'esbuild'
 import { compile } from 'sass'
 
@@ -52,6 +53,9 @@ export async function buildAssets(): Promise<void> {
   })
   writeFileSync(join(out, 'safehand.css'), css.css)
   writeFileSync(join(out, 'safehand.svg'), icon)
+  // Compressed here once, not by the server for each who asks.
+  for (const name of readdirSync(out))
+    writeFileSync(join(out, `${name}.gz`), gzipSync(readFileSync(join(out, name)), { level: 9 }))
   writeFileSync(stamp, '')
 }
 

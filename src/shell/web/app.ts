@@ -106,6 +106,8 @@ export async function buildApp(
     maxAge: '365d',
     cacheControl: true,
     index: false,
+    // `build.ts` lays a compressed copy beside each file.
+    preCompressed: true,
   })
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
 
