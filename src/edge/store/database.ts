@@ -49,7 +49,7 @@ export function openDatabase(
     idle_in_transaction_session_timeout: limits.databaseIdleInTransactionMs,
     application_name: 'safehand',
     // A context goes before each statement and is not waited for: `context.ts`.
-    ...(role === 'app' && { pipeline: true, stream: () => new GatheringSocket() }),
+    ...(role === 'app' && { pipeline: true, stream: gatheringSocket }),
   })
   // A connection that breaks is taken out of the pool. Whoever used it gets the error from what they asked; without
   // these listeners the error would end the process as well, whether the connection was in use or idle.
@@ -62,15 +62,20 @@ export function openDatabase(
   return { db, confine, pool, connectionString: url, close: () => pool.end() }
 }
 
-/** What is sent in one turn leaves in one piece, so that the server wakes once for it. */
-class GatheringSocket extends Socket {
-  override write(...given: any[]): boolean {
-    if (this.writableCorked === 0) {
-      this.cork()
-      process.nextTick(() => this.uncork())
+/** A socket from which what is sent in one turn leaves in one piece, so that the server wakes once for it. */
+function gatheringSocket(): Socket {
+  const socket = new Socket()
+  // Not before: connecting puts back how a socket writes.
+  return socket.once('connect', () => {
+    const write = socket.write.bind(socket) as (...given: unknown[]) => boolean
+    socket.write = (...given: unknown[]) => {
+      if (socket.writableCorked === 0) {
+        socket.cork()
+        process.nextTick(() => socket.uncork())
+      }
+      return write(...given)
     }
-    return super.write(...(given as [Uint8Array]))
-  }
+  })
 }
 
 /** The login of a connection string becomes a role, for as long as the connection lasts. */
