@@ -24,8 +24,12 @@ export function concat(...parts: Uint8Array[]): Bytes {
 }
 
 /** Whether two arrays hold the same bytes. Not constant in time: never for secrets. */
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i])
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  // Not `every`: megabytes are compared too, and a call for each byte takes ten times as long.
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
 
 /** Base64, standard alphabet with padding. Decoding is strict and throws on anything not canonical. */
 export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes)
