@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
- * (1), `--memory-gib N` that of the larger one for memory (4), `--rounds N` the rounds (3). Writes results.json.
+ * (1), `--memory-gib N` that of the larger one for memory (4), `--rounds N` the rounds (3), `--only GROUP` (sealing,
+ * deciding, register, pages, parts; more than once if you like) what is measured. Writes results.json when it is all.
  * Analysing and comparing rulebooks has no peer: those rows are against the time it may take.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -11,6 +12,9 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { decidingRows } from './deciding.ts'
+import { partRows } from './parts.ts'
+import { pageRows } from './pages.ts'
+import { registerRows } from './register.ts'
 import type { Row } from './rows.ts'
 import { analyse } from '#core/policy/analyse'
 import { compare as compareRulebooks } from '#core/policy/compare'
@@ -22,8 +26,12 @@ const { values } = parseArgs({
     gib: { type: 'string', default: '1' },
     'memory-gib': { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
+    only: { type: 'string', multiple: true },
   },
 })
+const asked = { rounds: Number(values.rounds), gib: Number(values.gib), memoryGib: Number(values['memory-gib']) }
+/** Whether a group of rows is asked for. */
+const isAsked = (group: string) => values.only?.includes(group) ?? true
 const mib = 2 ** 20
 const age = spawnSync('age', ['--version'], { encoding: 'utf8' })
 if (age.error) {
@@ -150,10 +158,8 @@ function compareThinking(): void {
 const ours = async (mode: 'seal' | 'open', from: string, to: string) =>
   measure(process.execPath, sealFile, mode, at(from), at(to))
 
-try {
-  compareThinking()
-  const gib = Number(values.gib)
-  const largeGib = Number(values['memory-gib'])
+async function compareSealing(): Promise<void> {
+  const { gib, memoryGib: largeGib } = asked
   spawnSync('age-keygen', ['-o', at('key')])
   const recipient = spawnSync('age-keygen', ['-y', at('key')], { encoding: 'utf8' }).stdout.trim()
   await makeFile(at('plain'), gib * 1_024 * mib)
@@ -167,7 +173,15 @@ try {
   const large = { seal: await ours('seal', 'plain', 'sealed'), open: await ours('open', 'sealed', 'opened') }
   compareMemory(`memory to seal ${largeGib} GiB, against ${gib} GiB`, small.seal, large.seal)
   compareMemory(`memory to open ${largeGib} GiB, against ${gib} GiB`, small.open, large.open)
-  rows.push(...decidingRows())
+}
+
+try {
+  if (isAsked('sealing')) await compareSealing()
+  if (isAsked('deciding')) compareThinking()
+  if (isAsked('deciding')) rows.push(...decidingRows())
+  if (isAsked('register')) rows.push(...(await registerRows(asked)))
+  if (isAsked('pages')) rows.push(...(await pageRows(asked)))
+  if (isAsked('parts')) rows.push(...(await partRows(asked)))
   console.table(rows.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
   const machine = {
     processor: cpus()[0]?.model,
@@ -178,7 +192,7 @@ try {
     age: age.stdout.trim(),
   }
   const results = { takenAt: new Date().toISOString(), machine, rows }
-  await writeFile(join(import.meta.dirname, 'results.json'), `${JSON.stringify(results, null, 2)}\n`)
+  if (!values.only) await writeFile(join(import.meta.dirname, 'results.json'), `${JSON.stringify(results, null, 2)}\n`)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -131,4 +131,3 @@ export const pageRows = ({ rounds }: Asked): Promise<Row[]> =>
     rows.push(await startRow('kill -9 of it and its Postgres', server, () => server.killAll(), rounds))
     return rows
   })
-if (import.meta.main) console.table(await pageRows({ rounds: 3, gib: 1, memoryGib: 4 }))

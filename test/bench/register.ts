@@ -6,6 +6,7 @@ import { Client } from 'pg'
 import { canonicalJson } from '#core/kit/canonical-json'
 import { ok, orThrow } from '#core/kit/outcome'
 import { leafOf } from '#core/register/event'
+import { parseTrustPolicy, trustPolicyFor } from '#core/register/policy'
 import { verifyReceipt } from '#core/register/verify'
 import { openRegister } from '#edge/keeper/installation'
 import { keepOnce } from '#edge/keeper/keeper'
@@ -19,8 +20,8 @@ import { median, percentile, shown, type Asked, type Row } from './rows.ts'
 const root = join(import.meta.dirname, '../..')
 const writers = 32
 const writingMs = 3_000
-const smallEvents = Number(process.env.SMALL ?? 100_000)
-const largeEvents = Number(process.env.LARGE ?? 1_000_000)
+const smallEvents = 100_000
+const largeEvents = 1_000_000
 const eventsAtOnce = 5_000
 const proofs = 500
 
@@ -115,7 +116,7 @@ async function keep(installed: Installed, keeperDb: Db, waiting: number): Promis
 
 async function proofRows(installed: Installed, keeperDb: Db): Promise<Row[]> {
   const register = orThrow(await openRegister(keeperDb, installed.config))
-  const trusted = { logs: [register.signer.vkey], witnesses: new Map(), groups: new Map(), quorum: 'none' } as never
+  const trusted = orThrow(parseTrustPolicy(trustPolicyFor(register.signer.vkey)))
   const [built, verified]: [number[], number[]] = [[], []]
   for (let i = 0; i < proofs; i += 1) {
     const seq = (i * 7_919 * 127) % largeEvents
@@ -151,11 +152,9 @@ export async function registerRows(asked: Asked): Promise<Row[]> {
     await fill(installed, smallEvents)
     const keptSmall = await keep(installed, keeperDb, smallEvents)
     const small = await fsck(installed)
-    console.log({ keptSmall, small })
     await fill(installed, largeEvents)
     const kept = await keep(installed, keeperDb, largeEvents - smallEvents)
     const large = await fsck(installed)
-    console.log({ kept, large })
     return [
       ...(await proofRows(installed, keeperDb)),
       {
@@ -185,4 +184,3 @@ export async function registerRows(asked: Asked): Promise<Row[]> {
     await installed.stop()
   }
 }
-if (import.meta.main) console.table(await registerRows({ rounds: 3, gib: 1, memoryGib: 4 }))

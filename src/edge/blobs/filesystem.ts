@@ -55,7 +55,7 @@ export function blobsIn(folder: string): Blobs {
       const file = await open(pathOf(key))
       try {
         const { start, end } = checkRange(range, (await file.stat()).size)
-        if (start < end) return file.createReadStream({ start, end: end - 1 })
+        if (start < end) return file.createReadStream({ start, end: end - 1, highWaterMark: limits.blobPieceBytes })
       } catch (error) {
         await file.close()
         throw error

@@ -1,6 +1,6 @@
 /** Letting this browser open what its person sends from elsewhere: the form carries the keys, and is confirmed as any other. */
 import { toBase64 } from '#core/kit/bytes'
-import { ownKey } from '#shell/islands/shared/device-key'
+import { ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
 import { browserName, part } from '#shell/islands/shared/page-parts'
 import { senderKeyName } from '#shell/islands/shared/sender-key'
 
@@ -16,11 +16,11 @@ if (key) {
 }
 
 /** Puts the keys into the form and sends it. What makes them of the device's secret is fetched only now. */
-async function giveKeys({ publicKey, identity }: NonNullable<typeof key>): Promise<void> {
+async function giveKeys(own: DeviceKey): Promise<void> {
   const { recipientOf } = await import('#core/seal/locks')
   const given = {
-    signingKey: toBase64(publicKey),
-    senderRecipient: await recipientOf(await identity(pq)),
+    signingKey: toBase64(own.publicKey),
+    senderRecipient: await recipientOf(await own.identity(pq)),
     label: browserName(),
   }
   for (const [name, value] of Object.entries(given)) part<HTMLInputElement>(form, `[name=${name}]`).value = value

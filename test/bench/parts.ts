@@ -186,7 +186,7 @@ async function memoryRows(server: Server, sender: Browser, { memoryGib }: Asked)
   return [row('server', 'the server'), row('postgres', 'its Postgres')]
 }
 
-export const loadingRows = (asked: Asked): Promise<Row[]> =>
+export const partRows = (asked: Asked): Promise<Row[]> =>
   withCleaning(async (t) => {
     const server = await Server.begin(t)
     const sender = await Browser.of(server.app, 'Priya Nair')
@@ -196,4 +196,3 @@ export const loadingRows = (asked: Asked): Promise<Row[]> =>
       ...(await memoryRows(server, sender, asked)),
     ]
   })
-if (import.meta.main) console.table(await loadingRows({ rounds: 3, gib: 1, memoryGib: 4 }))
