@@ -30,8 +30,6 @@ const { values } = parseArgs({
   },
 })
 const asked = { rounds: Number(values.rounds), gib: Number(values.gib), memoryGib: Number(values['memory-gib']) }
-/** Whether a group of rows is asked for. */
-const isAsked = (group: string) => values.only?.includes(group) ?? true
 const mib = 2 ** 20
 const age = spawnSync('age', ['--version'], { encoding: 'utf8' })
 if (age.error) {
@@ -176,13 +174,22 @@ async function compareSealing(): Promise<void> {
 }
 
 try {
-  if (isAsked('sealing')) await compareSealing()
-  if (isAsked('deciding')) compareThinking()
-  if (isAsked('deciding')) rows.push(...decidingRows())
-  if (isAsked('register')) rows.push(...(await registerRows(asked)))
-  if (isAsked('pages')) rows.push(...(await pageRows(asked)))
-  if (isAsked('parts')) rows.push(...(await partRows(asked)))
-  console.table(rows.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
+  const groups = {
+    sealing: compareSealing,
+    deciding: async () => {
+      compareThinking()
+      rows.push(...decidingRows())
+    },
+    register: async () => rows.push(...(await registerRows(asked))),
+    pages: async () => rows.push(...(await pageRows(asked))),
+    parts: async () => rows.push(...(await partRows(asked))),
+  }
+  for (const [name, measureGroup] of Object.entries(groups)) {
+    if (values.only?.includes(name) === false) continue
+    const before = rows.length
+    await measureGroup()
+    console.table(rows.slice(before).map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
+  }
   const machine = {
     processor: cpus()[0]?.model,
     cores: cpus().length,
