@@ -132,7 +132,7 @@ export const limits = {
   transactionTries: 5,
 
   // Blobs
-  blobPieceBytes: 256 * 1024,
+  blobPieceBytes: 512 * 1024,
   blobArrivingMs: 24 * 60 * 60 * 1000,
   blobsCheckedAtOnce: 200,
 
