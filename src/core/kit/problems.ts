@@ -113,6 +113,11 @@ export const problems = {
     next: 'Send a Content-Digest header of the form sha-256=:…:',
   },
   'part-number': { status: 422, title: 'There is no part with this number', next: 'Number parts from 0.' },
+  'sealing-elsewhere': {
+    status: 409,
+    title: 'This is being sealed in another tab',
+    next: 'Go to that tab of this browser. If there is none any more, seal and send again here.',
+  },
   'part-differs': {
     status: 409,
     title: 'Another part has this number already',

@@ -22,6 +22,7 @@ import {
   newestToken,
   putPart,
   sealAndUpload,
+  sealForTest,
   sergeant,
   type SealedForTest,
 } from '#test/sending'
@@ -176,6 +177,45 @@ test('a part is kept once: the same again is no change, another under its number
     'part-differs',
   )
   assert.deepEqual(await priya.get(`/api/parcels/${parcelId}/parts`), parts)
+})
+
+test('a parcel that was begun is gone on with when it is named: nothing of it is lost, and days and people may differ', async () => {
+  const transferId = await aReadyTransfer(priya)
+  const before = await sealForTest(priya, transferId)
+  const { bytes, sha256 } = before.content[0]!
+  await putPart(priya, before.parcelId, 0, bytes, sha256)
+  type Begun = { parcelId: string; keepUntil: string; recipients: { id: string }[] }
+  const begin = (parcelId?: string, availableDays = 3) =>
+    priya.post<Begun>(`/api/transfers/${transferId}/parcel`, { sizeBytes: 1000, fileCount: 1, availableDays, parcelId })
+  const going = await begin(before.parcelId)
+  assert.equal(going.parcelId, before.parcelId)
+  assert.ok(
+    Date.parse(going.keepUntil) < house.now().valueOf() + 4 * day,
+    'it is kept for the days that were said last',
+  )
+  assert.deepEqual(
+    going.recipients.map(({ id }) => id),
+    before.recipients,
+  )
+  const partsOf = (parcelId: string) =>
+    priya.get<{ state: string; parts: { sha256: string }[] }>(`/api/parcels/${parcelId}/parts`)
+  assert.deepEqual(
+    (await partsOf(before.parcelId)).parts.map((part) => part.sha256),
+    [sha256],
+  )
+  const anew = await begin()
+  assert.notEqual(anew.parcelId, before.parcelId)
+  assert.equal((await partsOf(before.parcelId)).state, 'abandoned')
+  for (const ended of [before.parcelId, (await aSentParcel(priya)).parcelId, anyId])
+    assert.notEqual((await begin(ended)).parcelId, ended, 'what is abandoned, sent, or another’s begins anew')
+})
+
+test('whoever opens the page for sealing of a parcel that was sent is led to its transfer, where new words are made', async () => {
+  const { transferId } = await aSentParcel(priya)
+  const page = await priya.call('GET', `/transfers/${transferId}/seal`, undefined, { accept: 'text/html' })
+  assert.match(page.body, /<h1[^>]*>This has been sent</)
+  assert.match(page.body, new RegExp(`href="/transfers/${transferId}"`))
+  assert.doesNotMatch(page.body, /data-seal/)
 })
 
 test('a part with a wrong or missing digest, a strange number or too many bytes is refused and leaves nothing', async () => {

@@ -45,13 +45,14 @@ export const sealingParcel = (db: Db, id: string) =>
     ])
     .executeTakeFirst()
 
-/** Abandons a transfer's unfinished parcels; answers their ids, whose bytes are then to be removed. */
-export const abandonParcels = async (tx: Tx, transferId: string): Promise<string[]> => {
+/** Abandons a transfer's unfinished parcels, but for one; answers their ids, whose bytes are then to be removed. */
+export const abandonParcels = async (tx: Tx, transferId: string, exceptId?: string): Promise<string[]> => {
   const rows = await tx
     .updateTable('parcels')
     .set({ state: 'abandoned' })
     .where('transferId', '=', transferId)
     .where('state', '=', 'sealing')
+    .$if(exceptId !== undefined, (query) => query.where('id', '!=', exceptId!))
     .returning('id')
     .execute()
   return rows.map((row) => row.id)

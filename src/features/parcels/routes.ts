@@ -47,6 +47,9 @@ const asLock = (given: Omit<LockGiven, 'recipientId'> & { recipientId?: string }
   recipientId: given.recipientId ?? null,
 })
 
+/** Whether a parcel was begun and not completed. */
+const isUnfinished = ({ state }: { state: string }) => state === 'sealing' || state === 'abandoned'
+
 const sealPage = screen({
   path: '/transfers/:transfer/seal',
   who: 'signed-in',
@@ -56,6 +59,9 @@ const sealPage = screen({
   load: async (visit) => {
     const transfer = await transferOf(visit)
     if (!transfer.ok) return transfer
+    const parcel = await parcelOf(visit.house.db, transfer.value.id)
+    if (parcel && !isUnfinished(parcel))
+      return ok({ title: 'This has been sent', transfer: transfer.value, isSent: true })
     const open = await openGates(visit.house, transfer.value)
     if (!open.ok) return open
     if (open.value.length > 0) return fail('gates-open', { detail: open.value.map((gate) => gate.says).join(' ') })
@@ -78,7 +84,7 @@ const sealing: Route[] = [
     method: 'POST',
     path: '/api/transfers/:transfer/parcel',
     who: 'signed-in',
-    summary: 'Begin a parcel: the decision is taken again with what was measured',
+    summary: 'Begin a parcel, or go on with one: the decision is taken again with what was measured',
     rates: ['uploads-begun'],
     body: fields({
       sizeBytes: integer('the size in bytes', 0, limits.parcelBytes),
@@ -86,6 +92,7 @@ const sealing: Route[] = [
       availableDays: integer('how many days', 1, limits.parcelDaysMax, {
         wrong: `Parcels may be kept for 1 to ${limits.parcelDaysMax} days`,
       }),
+      parcelId: optional(id('the parcel to go on with')),
     }),
     handle: (visit, request) => beginParcel(visit.house, visit.actor, visit.params.transfer!, request.body as never),
   }),
@@ -403,7 +410,7 @@ const collecting: Route[] = [
 /** What a parcel adds to its transfer's page. */
 export async function panel(visit: Visit, transferId: string) {
   const parcel = await parcelOf(visit.house.db, transferId)
-  if (!parcel || parcel.state === 'sealing' || parcel.state === 'abandoned') return undefined
+  if (!parcel || isUnfinished(parcel)) return undefined
   const transfer = (await transferById(visit.house.db, transferId))!
   return {
     view: 'parcels/views/panel',

@@ -60,8 +60,18 @@ async function lockOf(tx: Tx, recipient: RecipientRow, mayBeAutomatic: boolean, 
   return { kind: mayBeAutomatic ? ('automatic' as const) : ('passphrase' as const) }
 }
 
+/** What is to be sent, as its sender's client says. `parcelId`: the parcel that was begun with it before, to go on with. */
+interface Measured {
+  sizeBytes: number
+  fileCount: number
+  availableDays: number
+  parcelId?: string
+}
+
 /**
- * Begins a parcel: the decision is taken again with what was measured, and every gate before sending must be met.
+ * Begins a parcel: the decision is taken again with what was measured, and every gate before sending must be met. So it
+ * is for one that is gone on with, whose recipients, words and days may have changed: all of them are in the manifest and
+ * the locks, which are sealed afresh when everything has arrived. What can no longer be gone on with begins anew.
  *
  * @returns what the sender's client needs to seal it; or `gates-open`, `method-not-allowed`, `parcel-days`,
  * `recipient-missing`, `transfer-closed`
@@ -70,7 +80,7 @@ export async function beginParcel(
   house: House,
   actor: Actor,
   transferId: string,
-  measured: { sizeBytes: number; fileCount: number; availableDays: number },
+  measured: Measured,
 ): Promise<Outcome<Record<string, unknown>>> {
   const now = house.now()
   return inTransaction(house.db, async (tx) => {
@@ -82,55 +92,38 @@ export async function beginParcel(
     if (!transfer.purposeWords || !transfer.informationWords) {
       return fail('gates-open', { detail: 'Say what it is and why, for the record.', clause: 'W78' })
     }
-    const decided = await decideAgain(
-      tx,
-      house,
-      { ...transfer, method: transfer.method ?? 'managed_transfer' },
-      measured.sizeBytes,
-    )
+    const method = transfer.method ?? 'managed_transfer'
+    const decided = await decideAgain(tx, house, { ...transfer, method }, measured.sizeBytes)
     if (!decided.ok) return decided
-    if (measured.availableDays > decided.value.parcelDays) {
+    const { parcelDays, handling, marking, sameMailbox } = decided.value
+    if (measured.availableDays > parcelDays) {
       return fail('parcel-days', {
-        fields: { availableDays: `Parcels may be kept for ${decided.value.parcelDays} days at most` },
+        fields: { availableDays: `Parcels may be kept for ${parcelDays} days at most` },
         clause: 'D39',
       })
     }
-    const abandoned = await abandonParcels(tx, transferId)
-    for (const id of abandoned) await enqueue(tx, 'destroy-parcel', { parcelId: id })
-    const mayBeAutomatic = transfer.method === 'encrypted_email' && decided.value.sameMailbox
-    const locks = await Promise.all(
-      recipients.map((recipient) => lockOf(tx, recipient, mayBeAutomatic, house.config.postQuantum)),
-    )
+    const parcel = await openParcel(tx, house, transferId, measured, handling)
+    const mayBeAutomatic = transfer.method === 'encrypted_email' && sameMailbox
+    const locks = await Promise.all(recipients.map((recipient) => lockOf(tx, recipient, mayBeAutomatic, parcel.pq)))
+    const begunOn = day(parcel.createdAt)
     const automatic = locks.some((lock) => lock.kind === 'automatic')
-      ? await house.keyring.recipientFor(day(now))
+      ? await house.keyring.recipientFor(begunOn)
       : undefined
-    if (automatic) await saveDayKey(tx, day(now), automatic)
-    const parcel = await insertParcel(tx, {
-      transferId,
-      state: 'sealing',
-      partSizeBytes: limits.partSizeBytes,
-      pq: house.config.postQuantum,
-      declaredBytes: measured.sizeBytes,
-      handling: decided.value.handling,
-      createdAt: now,
-    })
-    await updateTransfer(tx, transferId, {
-      availableDays: measured.availableDays,
-      method: transfer.method ?? 'managed_transfer',
-    })
+    if (automatic) await saveDayKey(tx, begunOn, automatic)
+    await updateTransfer(tx, transferId, { availableDays: measured.availableDays, method })
     const keepUntil = new Date(now.valueOf() + measured.availableDays * 86_400_000)
     const senderRecipients = (await devicesOf(tx, actor.id))
       .map((device) => device.senderRecipient)
-      .filter((recipient): recipient is string => recipient?.startsWith('age1pq1') === house.config.postQuantum)
+      .filter((recipient): recipient is string => recipient?.startsWith('age1pq1') === parcel.pq)
     return ok({
       parcelId: parcel.id,
-      partSizeBytes: limits.partSizeBytes,
-      pq: house.config.postQuantum,
+      partSizeBytes: parcel.partSizeBytes,
+      pq: parcel.pq,
       reference: transfer.reference,
-      marking: decided.value.marking,
+      marking,
       purpose: transfer.purposeWords ?? '',
       limits: transfer.limitsWords ?? '',
-      handling: decided.value.handling,
+      handling,
       keepUntil: keepUntil.toISOString(),
       recipients: recipients.map((recipient, place) => ({
         id: recipient.id,
@@ -142,6 +135,24 @@ export async function beginParcel(
       senderRecipients: [...new Set(senderRecipients)].slice(0, limits.senderLocks),
     })
   })
+}
+
+/** The parcel that is gone on with, if it is this transfer's, open still and as strong as one would be now; or a new one. */
+async function openParcel(tx: Tx, house: House, transferId: string, measured: Measured, handling: string) {
+  const asked = measured.parcelId === undefined ? undefined : await lockParcel(tx, measured.parcelId)
+  const { postQuantum: pq } = house.config
+  const isOpen = asked?.transferId === transferId && asked.state === 'sealing' && asked.pq === pq
+  const going = isOpen ? asked : undefined
+  for (const id of await abandonParcels(tx, transferId, going?.id))
+    await enqueue(tx, 'destroy-parcel', { parcelId: id })
+  const declared = { declaredBytes: measured.sizeBytes, handling }
+  if (going) {
+    await updateParcel(tx, going.id, declared)
+    return going
+  }
+  const { partSizeBytes } = limits
+  const begun = { transferId, state: 'sealing' as const, partSizeBytes, pq, createdAt: house.now(), ...declared }
+  return { ...begun, ...(await insertParcel(tx, begun)) }
 }
 
 /** The RFC 9530 digest of a body: `sha-256=:…:`, as hexadecimal; null when it is missing or malformed. */

@@ -14,7 +14,7 @@ import {
   type Saving,
 } from '#shell/islands/shared/opening'
 import type { OpenNews } from '#shell/islands/open-worker'
-import { saidOf } from '#shell/islands/shared/server'
+import { saidOf, type OnWaiting } from '#shell/islands/shared/server'
 
 /** What the page asks; it pings every ten seconds too, because an idle service worker is ended and its downloads cut. */
 export type DownloadAsk = { kind: 'prepare'; id: string; order: OpenOrder; path: string | null } | { kind: 'ping' }
@@ -47,8 +47,8 @@ async function prepare(
 ): Promise<void> {
   const tell = (news: DownloadNews) => port.postMessage(news)
   const { lockId } = order.parcel
-  const opened =
-    openedByLock.get(lockId) ?? orThrow(await open(order, (isWaiting) => tell({ kind: 'waiting', isWaiting })))
+  const onWaiting: OnWaiting = (waiting) => tell({ kind: 'waiting', isWaiting: waiting !== undefined })
+  const opened = openedByLock.get(lockId) ?? orThrow(await open(order, onWaiting))
   openedByLock.set(lockId, opened)
   const saving = savingOf(opened, path, (doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }))
   preparedById.set(id, { ...saving, opened, tell })

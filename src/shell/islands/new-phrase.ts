@@ -1,9 +1,10 @@
 /** New words for a recipient, made in the browser that sealed the parcel. */
 import type { SealAsk, SealNews } from '#shell/islands/seal-worker'
+import { withSealings } from '#shell/islands/shared/begun-sealing'
 import { knownKey } from '#shell/islands/shared/device-key'
 import { part, showProblem } from '#shell/islands/shared/page-parts'
 import { senderKeyName } from '#shell/islands/shared/sender-key'
-import { saidOf, untilAnswered } from '#shell/islands/shared/server'
+import { jsonAnswered, saidOf } from '#shell/islands/shared/server'
 import { showTelling, watchStanding, type Standing } from '#shell/islands/shared/telling'
 import { startWorker } from '#shell/islands/shared/workers'
 
@@ -29,8 +30,9 @@ function makeWords(recipientId: string, button: HTMLButtonElement): void {
 
 /** Puts the card with the new words in the place of what the page said of this recipient. */
 async function showWords(recipientId: string, phrase: string): Promise<void> {
-  const answer = await untilAnswered((signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }))
-  const { recipients } = (await answer.json()) as { recipients: Standing[] }
+  const { recipients } = await jsonAnswered<{ recipients: Standing[] }>((signal) =>
+    fetch(`/api/transfers/${transferId}/parcel`, { signal }),
+  )
   const who = recipients.find(({ id }) => id === recipientId)!
   const place = part(root, `[data-standing="${recipientId}"]`)
   place.className = ''
@@ -55,3 +57,5 @@ async function begin(): Promise<void> {
 }
 
 void begin()
+// Everything has arrived: the keys that were kept to go on with it have done their work, whatever ended the page that had them.
+void withSealings(async (store) => store?.forget(transferId)).catch(() => undefined)

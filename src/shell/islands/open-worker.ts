@@ -13,7 +13,7 @@ import {
   type OpenOrder,
   type Saving,
 } from '#shell/islands/shared/opening'
-import { saidOf, type Said } from '#shell/islands/shared/server'
+import { saidOf, type OnWaiting, type Said } from '#shell/islands/shared/server'
 
 export type OpenAsk =
   | { kind: 'open'; order: OpenOrder }
@@ -31,7 +31,7 @@ export type OpenNews =
   | { kind: 'refused'; said: Said }
 
 const tell = (news: OpenNews) => postMessage(news)
-const onWaiting = (isWaiting: boolean) => tell({ kind: 'waiting', isWaiting })
+const onWaiting: OnWaiting = (waiting) => tell({ kind: 'waiting', isWaiting: waiting !== undefined })
 const onBytes = (doneBytes: number, totalBytes: number) => tell({ kind: 'progress', doneBytes, totalBytes })
 
 let opened: Opened | undefined

@@ -2,6 +2,7 @@
 import { limits } from '#core/kit/limits'
 import type { SealAsk, SealNews } from '#shell/islands/seal-worker'
 import { paceOf, sizeWords, timeLeftWords } from '#shell/islands/shared/amounts'
+import { arrivedOf, listDigest, withSealings, type KeptSealing } from '#shell/islands/shared/begun-sealing'
 import {
   checkNames,
   filesOfDrop,
@@ -17,9 +18,10 @@ import {
   showStep,
   textElement,
   warnBeforeLeaving,
+  type WayOut,
 } from '#shell/islands/shared/page-parts'
-import type { Addressee } from '#shell/islands/shared/sealing'
-import { saidOf, untilAnswered, type Said } from '#shell/islands/shared/server'
+import type { Addressee, Anew } from '#shell/islands/shared/sealing'
+import { jsonAnswered, saidOf, type Said, type Waiting } from '#shell/islands/shared/server'
 import { showTelling, watchStanding, type Standing } from '#shell/islands/shared/telling'
 import { startWorker } from '#shell/islands/shared/workers'
 
@@ -29,6 +31,8 @@ const problem = part(root, '[data-problem]')
 const transferId = root.dataset.transfer!
 const selection = new Selection()
 let worker: Worker | undefined
+/** What was begun before in this browser and can be gone on with. */
+let begun: KeptSealing | undefined
 
 warnBeforeLeaving(() => worker !== undefined)
 
@@ -67,6 +71,34 @@ function showChosen(): void {
   )
   const words = `${fileCount} ${fileCount === 1 ? 'file' : 'files'}, ${sizeWords(sizeBytes)}`
   part(root, '[data-total]').textContent = rows.length > 0 ? words : ''
+  void showWhetherSame()
+}
+
+/** Says before anything is sent whether these are the files that were begun with. */
+async function showWhetherSame(): Promise<void> {
+  const all = selection.all
+  const isSame = begun !== undefined && (await listDigest(all)) === begun.files
+  const other = 'These are not the same files as before. If you send these, we start again.'
+  const words = isSame ? 'These are the same files as before. Only what is missing is sent.' : other
+  part(root, '[data-same]').textContent = begun !== undefined && all.length > 0 ? words : ''
+}
+
+/** Finds what was begun before, and tells how much of it has arrived. */
+async function showBegun(): Promise<void> {
+  begun = await withSealings(async (store) => {
+    const kept = await store?.find(transferId).catch(() => undefined)
+    if (!kept) return undefined
+    const { state, parts } = await arrivedOf(kept.parcelId, showWaiting)
+    if (state !== 'sealing') return void (await store?.forget(transferId))
+    const arrivedBytes = parts.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+    const at = new Date(kept.begunAt).toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' })
+    part(root, '[data-begun-at]').textContent = at
+    part(root, '[data-begun-arrived]').textContent =
+      `${sizeWords(Math.min(arrivedBytes, kept.totalBytes))} of ${sizeWords(kept.totalBytes)} has arrived.`
+    return kept
+  })
+  part(root, '[data-begun]').hidden = begun === undefined
+  void showWhetherSame()
 }
 
 /** What is wrong with the form, in the sentences of its fields; undefined when nothing is. */
@@ -99,10 +131,14 @@ function sealAndSend(): void {
   showStep(root, 'sealing')
   const { message, availableDays } = entered()
   const watch = progressWatch()
+  for (const name of ['anew', 'kept']) part(root, `[data-${name}]`).hidden = true
   worker = startWorker('seal')
   worker.addEventListener('message', ({ data: news }: MessageEvent<SealNews>) => {
     if (news.kind === 'progress') watch.progress(news.doneBytes, news.totalBytes)
-    else if (news.kind === 'waiting') watch.waiting(news.isWaiting)
+    else if (news.kind === 'checking') watch.checking(news.checkedBytes, news.arrivedBytes)
+    else if (news.kind === 'waiting') showWaiting(news.waiting)
+    else if (news.kind === 'begun') part(root, '[data-kept]').hidden = !news.isKept
+    else if (news.kind === 'anew') showAnew(news.why)
     else if (news.kind === 'sent') void showSent(news.addressees, news.keepsKey)
     else stop(news.kind === 'refused' ? news.said : saidOf({ slug: 'unavailable' }))
   })
@@ -126,15 +162,34 @@ function sealAndSend(): void {
 function stop(said?: Said): void {
   worker?.terminate()
   worker = undefined
+  showWaiting(undefined)
   showStep(root, 'choose')
-  if (!said) return
-  const isDecided =
-    said.clause !== undefined || ['gates-open', 'method-not-allowed', 'recipient-missing'].includes(said.slug)
-  showProblem(
-    problem,
-    said,
-    isDecided ? { text: 'See the decision and what is allowed', href: `/transfers/${transferId}/decision` } : undefined,
-  )
+  void showBegun()
+  if (said) showProblem(problem, said, wayOutOf(said))
+}
+
+function wayOutOf({ slug, clause }: Said): WayOut | undefined {
+  const at = `/transfers/${transferId}`
+  if (slug === 'transfer-closed') return { text: 'Go to this transfer', href: at }
+  const isDecided = clause !== undefined || ['gates-open', 'method-not-allowed', 'recipient-missing'].includes(slug)
+  return isDecided ? { text: 'See the decision and what is allowed', href: `${at}/decision` } : undefined
+}
+
+function showWaiting(waiting: Waiting): void {
+  part(root, '[data-signed-out]').hidden = waiting !== 'sign-in'
+  part(root, '[data-waiting]').hidden = waiting !== 'connection'
+  part(root, '[data-pace]').hidden = waiting !== undefined
+}
+
+const anewWords: Record<Anew, string> = {
+  'other-files': 'These are not the same files. We start again.',
+  changed: 'A file is not the same as before. We start again.',
+  gone: 'What had arrived cannot be gone on with. We start again.',
+}
+
+function showAnew(why: Anew): void {
+  part(root, '[data-anew]').textContent = anewWords[why]
+  part(root, '[data-anew]').hidden = false
 }
 
 function progressWatch() {
@@ -156,9 +211,11 @@ function progressWatch() {
       if (tenth > aloudTenth) part(root, '[data-aloud]').textContent = `${tenth * 10} per cent`
       aloudTenth = Math.max(aloudTenth, tenth)
     },
-    waiting(isWaiting: boolean) {
-      part(root, '[data-waiting]').hidden = !isWaiting
-      part(root, '[data-pace]').hidden = isWaiting
+    checking(checkedBytes: number, arrivedBytes: number) {
+      part(root, '[data-pace]').textContent =
+        checkedBytes < arrivedBytes
+          ? `Comparing with what has arrived: ${sizeWords(checkedBytes)} of ${sizeWords(arrivedBytes)}`
+          : ''
     },
   }
 }
@@ -172,8 +229,10 @@ async function showSent(addressees: Addressee[], keepsKey: boolean): Promise<voi
   document.querySelector('.govuk-back-link')?.remove()
   part(root, '[data-keyless]').hidden = keepsKey
   showStep(root, 'sent')
-  const answer = await untilAnswered((signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }))
-  const { recipients } = (await answer.json()) as { recipients: Standing[] }
+  const { recipients } = await jsonAnswered<{ recipients: Standing[] }>(
+    (signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }),
+    showWaiting,
+  )
   const cards = new Map(
     recipients.map((who) => [
       who.id,
@@ -185,7 +244,7 @@ async function showSent(addressees: Addressee[], keepsKey: boolean): Promise<voi
       ),
     ]),
   )
-  watchStanding(transferId, (all) => all.forEach((now) => cards.get(now.id)?.(now)))
+  watchStanding(transferId, (all) => all.forEach((now) => cards.get(now.id)?.(now)), showWaiting)
 }
 
 form.addEventListener('submit', (event) => {
@@ -216,3 +275,4 @@ drop.addEventListener('drop', (event) => {
   if (event.dataTransfer) void filesOfDrop(event.dataTransfer.items).then(add)
 })
 form.hidden = false
+void showBegun()

@@ -1,15 +1,19 @@
 /** Seals and sends beside the page, so that the page stays quick. It ends with the page, and its phrases with it. */
-import { newWords, sealAndSend, type Addressee, type SealOrder } from '#shell/islands/shared/sealing'
+import { newWords } from '#shell/islands/shared/new-words'
+import { sealAndSend, type Addressee, type Anew, type SealOrder } from '#shell/islands/shared/sealing'
 import type { Holder } from '#shell/islands/shared/sender-key'
-import { Refused, type Said } from '#shell/islands/shared/server'
+import { Refused, type Said, type Waiting } from '#shell/islands/shared/server'
 
 export type SealAsk =
   | { kind: 'seal'; order: SealOrder }
   | { kind: 'relock'; order: Holder & { transferId: string; recipientId: string } }
 
 export type SealNews =
+  | { kind: 'begun'; isKept: boolean }
+  | { kind: 'anew'; why: Anew }
+  | { kind: 'checking'; checkedBytes: number; arrivedBytes: number }
   | { kind: 'progress'; doneBytes: number; totalBytes: number }
-  | { kind: 'waiting'; isWaiting: boolean }
+  | { kind: 'waiting'; waiting: Waiting }
   | { kind: 'sent'; addressees: Addressee[]; keepsKey: boolean }
   | { kind: 'relocked'; phrase: string | undefined }
   | { kind: 'refused'; said: Said }
@@ -20,8 +24,11 @@ const tell = (news: SealNews) => postMessage(news)
 async function answer(ask: SealAsk): Promise<SealNews> {
   if (ask.kind === 'relock') return { kind: 'relocked', phrase: await newWords(ask.order) }
   const sent = await sealAndSend(ask.order, {
+    onBegun: (isKept) => tell({ kind: 'begun', isKept }),
+    onAnew: (why) => tell({ kind: 'anew', why }),
+    onChecking: (checkedBytes, arrivedBytes) => tell({ kind: 'checking', checkedBytes, arrivedBytes }),
     onProgress: (doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }),
-    onWaiting: (isWaiting) => tell({ kind: 'waiting', isWaiting }),
+    onWaiting: (waiting) => tell({ kind: 'waiting', waiting }),
   })
   return { kind: 'sent', ...sent }
 }

@@ -31,7 +31,8 @@ function openStore(): Promise<IDBDatabase> {
   return settled(opening)
 }
 
-const settled = <T>(request: IDBRequest<T>): Promise<T> =>
+/** What a request of IndexedDB comes to. */
+export const settled = <T>(request: IDBRequest<T>): Promise<T> =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'))

@@ -1,21 +1,30 @@
-import { fromBase64, fromHex, toBase64, type Bytes } from '#core/kit/bytes'
-import { orThrow } from '#core/kit/outcome'
+import { fromHex, toBase64, type Bytes } from '#core/kit/bytes'
+import { ProblemError } from '#core/kit/outcome'
 import { piecesOfBlob } from '#core/seal/flow'
-import { openLock, makeLock, recipientOf, type LockRequest } from '#core/seal/locks'
+import { recipientOf, type LockRequest } from '#core/seal/locks'
 import type { ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
-import { sealParcel, tarSize, type SealedParcel } from '#core/seal/seal'
+import { newSealing, sealParcel, tarSize, type BegunSealing, type SealedParcel } from '#core/seal/seal'
 import { sealedSize } from '#core/seal/stream'
 import type { SealSource } from '#core/seal/tar-index'
 import { webTools, type SealTools } from '#core/seal/tools'
+import {
+  arrivedOf,
+  inOrder,
+  listDigest,
+  NotKept,
+  withSealings,
+  type BegunSealings,
+  type KeptSealing,
+} from '#shell/islands/shared/begun-sealing'
 import type { Chosen } from '#shell/islands/shared/chosen'
-import { knownKey, ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
+import { ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
 import { senderKeyName, type Holder } from '#shell/islands/shared/sender-key'
 import {
   formTokenHeader,
+  jsonAnswered,
   jsonTo,
   Refused,
-  saidBy,
   saidOf,
   untilAnswered,
   type OnWaiting,
@@ -36,9 +45,17 @@ export interface Addressee {
   phrase: string | null
 }
 
+/** Why what was begun before is not gone on with. */
+export type Anew = 'other-files' | 'changed' | 'gone'
+
 export interface Watch {
+  /** Sealing has begun; `isKept`: it goes on after the page was closed. */
+  onBegun: (isKept: boolean) => void
   onProgress: (doneBytes: number, totalBytes: number) => void
+  /** What has arrived before is sealed again, to see that it is the same. */
+  onChecking: (checkedBytes: number, arrivedBytes: number) => void
   onWaiting: OnWaiting
+  onAnew: (why: Anew) => void
 }
 
 /** What the server answers when a parcel begins. */
@@ -65,8 +82,35 @@ async function enrol(order: SealOrder, onWaiting: OnWaiting): Promise<DeviceKey 
   return key
 }
 
+/** What is sealed, whatever becomes of one try at it. */
+interface Work {
+  order: SealOrder
+  watch: Watch
+  key: DeviceKey | undefined
+  sources: SealSource[]
+  /** See `listDigest`. */
+  files: string
+  totalBytes: number
+  tools: SealTools
+}
+
+/** A sealing that was begun before, and the bytes of each of its parts that the server has. */
+interface Going {
+  kept: KeptSealing
+  secrets: BegunSealing
+  arrived: ReadonlyMap<number, number>
+}
+
+/** A parcel that is being sealed. */
+interface Sealing extends Going {
+  begun: Begun
+  /** Where its parts are kept before they leave; undefined where the browser keeps nothing. */
+  store: BegunSealings | undefined
+}
+
 /**
- * Seals what was chosen and sends it: part by part, three at once, waiting for the network whenever it is gone.
+ * Seals what was chosen and sends it: part by part, three at once, waiting for the network whenever it is gone. What was
+ * begun before with the same files is gone on with, and only what is missing is sent.
  *
  * @returns what is to be told to whom. The phrases exist here and nowhere else.
  * @throws Refused when the server or the files say no; nothing has been sent then that anybody could open
@@ -75,16 +119,82 @@ export async function sealAndSend(
   order: SealOrder,
   watch: Watch,
 ): Promise<{ addressees: Addressee[]; keepsKey: boolean }> {
-  const key = await enrol(order, watch.onWaiting)
-  const sources = order.files.map(sourceOf)
+  return alone(order.transferId, () =>
+    withSealings(async (store) => {
+      const key = await enrol(order, watch.onWaiting)
+      const sources = inOrder(order.files).map(sourceOf)
+      const totalBytes = sealedSize(tarSize(sources))
+      const [files, tools] = await Promise.all([listDigest(order.files), webTools()])
+      const work = { order, watch, key, sources, files, totalBytes, tools }
+      const addressees = await seal(work, store, store && (await begunBefore(work, store)))
+      return { addressees, keepsKey: key !== undefined }
+    }),
+  )
+}
+
+const tabPatienceMs = 3_000
+
+/** Does what only one tab of this browser may do for a transfer at a time. A page that was just closed lets go soon. */
+async function alone<T>(transferId: string, work: () => Promise<T>): Promise<T> {
+  if (!('locks' in navigator)) return work()
+  let isAlone = false
+  const signal = AbortSignal.timeout(tabPatienceMs)
+  const locked = navigator.locks.request(`safehand/sealing/${transferId}`, { signal }, () => {
+    isAlone = true
+    return work()
+  })
+  return locked.catch((error: unknown) => {
+    throw isAlone ? error : new Refused(saidOf({ slug: 'sealing-elsewhere' }))
+  }) as Promise<T>
+}
+
+/** What was begun before, if it can be gone on with: the same files, and the server has it open. */
+async function begunBefore({ order, watch, files }: Work, store: BegunSealings): Promise<Going | undefined> {
+  const kept = await store.find(order.transferId).catch(() => undefined)
+  if (!kept) return undefined
+  if (kept.files !== files) {
+    watch.onAnew('other-files')
+    return undefined
+  }
+  const secrets = await store.secretsOf(kept).catch(() => undefined)
+  const { state, parts } = await arrivedOf(kept.parcelId, watch.onWaiting)
+  // A part that we do not know of: what is kept is older than what was sent, as after a backup was put back.
+  if (state !== 'sealing' || !secrets || parts.some(({ n, sha256 }) => secrets.parts.get(n) !== sha256)) {
+    watch.onAnew('gone')
+    return undefined
+  }
+  return { kept, secrets, arrived: new Map(parts.map(({ n, sizeBytes }) => [n, sizeBytes])) }
+}
+
+/** Begins a parcel, or goes on with one: the server takes the decision again either way. Its keys are kept first. */
+async function begin(work: Work, store: BegunSealings | undefined, going: Going | undefined): Promise<Sealing> {
+  const { order, watch, sources, files, totalBytes, tools } = work
+  const { transferId, availableDays } = order
   const measured = {
     sizeBytes: sources.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
     fileCount: sources.filter(({ type }) => type === 'file').length,
-    availableDays: order.availableDays,
+    availableDays,
+    ...(going ? { parcelId: going.kept.parcelId } : {}),
   }
-  const asked = await untilAnswered(jsonTo(`/api/transfers/${order.transferId}/parcel`, measured), watch.onWaiting)
-  const begun = (await asked.json()) as Begun
-  const tools = await webTools()
+  const begun = await jsonAnswered<Begun>(jsonTo(`/api/transfers/${transferId}/parcel`, measured), watch.onWaiting)
+  const { parcelId } = begun
+  if (going && going.kept.parcelId === parcelId) {
+    watch.onBegun(true)
+    return { ...going, begun, store }
+  }
+  if (going) watch.onAnew('gone')
+  const secrets = await newSealing(begun.pq, tools)
+  const kept = { transferId, parcelId, files, totalBytes, begunAt: Date.now() }
+  const isKept = (await store?.begin(kept, secrets)) ?? false
+  watch.onBegun(isKept)
+  return { kept, secrets, arrived: new Map(), begun, store: isKept ? store : undefined }
+}
+
+/** One try at a parcel, and another under fresh keys when what was begun before turns out to be something else. */
+async function seal(work: Work, store: BegunSealings | undefined, going?: Going): Promise<Addressee[]> {
+  const { order, watch, key, sources, tools } = work
+  const sealing = await begin(work, store, going)
+  const { begun, secrets } = sealing
   const addressees = begun.recipients.map(({ id, lockKinds }) => ({
     id,
     phrase: lockKinds.includes('passphrase') ? newPhrase(tools.randomBytes) : null,
@@ -97,12 +207,25 @@ export async function sealAndSend(
     sources,
     locks: locksOf(begun, addressees, key && (await recipientOf(await key.identity(begun.pq)))),
     tools,
-    putPart: partSender(begun.parcelId, sealedSize(tarSize(sources)), watch),
+    begun: secrets,
+    putPart: partSender(work, sealing),
     ...(key ? { sign: key.sign } : {}),
+  }).catch((error: unknown) => {
+    if (error instanceof NotKept) return undefined
+    throw error
   })
+  if (!sealed) {
+    watch.onAnew('gone')
+    return seal(work, undefined)
+  }
+  if (!sealed.ok && going && sealed.problem.slug === 'seal-resume-differs') {
+    watch.onAnew('changed')
+    return seal(work, store)
+  }
   if (!sealed.ok) throw new Refused(saidOf(sealed.problem))
   await finish(begun.parcelId, sealed.value, key, watch.onWaiting)
-  return { addressees, keepsKey: key !== undefined }
+  await store?.forget(order.transferId).catch(() => undefined)
+  return addressees
 }
 
 /** The message is sealed with the files and never shown to the server. */
@@ -157,19 +280,33 @@ async function* readOf(file: File): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Sends parts, each until it is acknowledged and always with the same bytes, and adds up how far they are. */
-function partSender(parcelId: string, totalBytes: number, { onProgress, onWaiting }: Watch) {
-  const sentBytes = new Map<number, number>()
+/**
+ * Sends parts, each until it is acknowledged and always with the same bytes, and adds up how far they are. A part is
+ * kept before it first leaves; one that has arrived before is not sent again.
+ */
+function partSender({ watch, totalBytes }: Work, { kept, secrets, arrived, store }: Sealing) {
+  const sentBytes = new Map(arrived)
+  const arrivedBytes = sum(arrived.values())
+  let checkedBytes = 0
   const note = (n: number, bytes: number) => {
     sentBytes.set(n, bytes)
-    const doneBytes = sentBytes.values().reduce((total, each) => total + each, 0)
-    onProgress(Math.min(doneBytes, totalBytes), totalBytes)
+    watch.onProgress(Math.min(sum(sentBytes.values()), totalBytes), totalBytes)
   }
+  if (arrivedBytes > 0) watch.onProgress(Math.min(arrivedBytes, totalBytes), totalBytes)
   return async (n: number, bytes: Bytes, sha256: string): Promise<void> => {
-    const url = `/api/parcels/${parcelId}/parts/${n}`
-    await untilAnswered(() => putBytes(url, bytes, sha256, (count) => note(n, count)), onWaiting)
+    if (arrived.has(n)) return watch.onChecking((checkedBytes += bytes.length), arrivedBytes)
+    if (store && !secrets.parts.has(n) && (await store.keep(kept, n, sha256)) !== sha256)
+      throw new ProblemError({ slug: 'seal-resume-differs' })
+    const url = `/api/parcels/${kept.parcelId}/parts/${n}`
+    await untilAnswered(() => putBytes(url, bytes, sha256, (count) => note(n, count)), watch.onWaiting)
     note(n, bytes.length)
   }
+}
+
+const sum = (numbers: Iterable<number>): number => {
+  let total = 0
+  for (const each of numbers) total += each
+  return total
 }
 
 /** A line that moves nothing for so long is dead. */
@@ -225,44 +362,4 @@ async function finish(
     ...(key && signature ? { signingKey: toBase64(key.publicKey), signature } : {}),
   }
   await untilAnswered(jsonTo(`/api/parcels/${parcelId}/complete`, completion), onWaiting)
-}
-
-/** The sender's own view of a sealed parcel. */
-interface OwnParcel {
-  parcelId: string
-  senderLocks: { id: string; age: string }[]
-}
-
-/**
- * Makes a recipient a new lock with new words, from this device's own lock; the old one is destroyed.
- *
- * @returns the new phrase, or undefined when this browser holds no key that opens the parcel
- */
-export async function newWords(
-  order: Holder & { transferId: string; recipientId: string },
-): Promise<string | undefined> {
-  const key = await knownKey(senderKeyName(order)).catch(() => undefined)
-  if (!key) return undefined
-  const tools = await webTools()
-  const answer = await untilAnswered((signal) => fetch(`/api/transfers/${order.transferId}/parcel`, { signal }))
-  const { parcelId, senderLocks } = (await answer.json()) as OwnParcel
-  const identity = await key.identity(order.pq)
-  const lock = await firstThatOpens(parcelId, senderLocks, identity, tools)
-  if (!lock) return undefined
-  const phrase = newPhrase(tools.randomBytes)
-  const made = orThrow(
-    await makeLock({ kind: 'passphrase', recipientId: order.recipientId, to: { phrase } }, lock, tools),
-  )
-  // Asked once: a second lock under the same id could not be told from the first, so a lost answer means new words.
-  const locked = await jsonTo(`/api/parcels/${parcelId}/locks`, made)(AbortSignal.timeout(60_000))
-  if (!locked.ok) throw new Refused(await saidBy(locked))
-  return phrase
-}
-
-async function firstThatOpens(parcelId: string, locks: OwnParcel['senderLocks'], identity: string, tools: SealTools) {
-  for (const { id, age } of locks) {
-    const opened = await openLock(fromBase64(age), { identity }, { parcelId, lockId: id }, tools)
-    if (opened.ok) return opened.value
-  }
-  return undefined
 }

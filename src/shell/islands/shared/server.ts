@@ -26,37 +26,66 @@ export const saidOf = ({ slug, ...more }: Problem): Said => ({ slug, ...problems
 const waitsMs = [1_000, 2_000, 4_000, 8_000, 10_000]
 /** An answer that has not begun by then will not come: the connection is dead without knowing it. */
 const patienceMs = 120_000
+/** While nobody is signed in, so often is looked whether somebody is again. */
+const signInPollMs = 3_000
 
-/** Told whenever waiting for the connection begins and ends. */
-export type OnWaiting = (isWaiting: boolean) => void
+/** What is waited for: the connection, or that the person signs in again; undefined when it goes on. */
+export type Waiting = 'connection' | 'sign-in' | undefined
+export type OnWaiting = (waiting: Waiting) => void
 
 /**
- * Asks until there is an answer: a lost network, a restarting server and a sleeping laptop are waited for, for ever.
+ * Asks until there is an answer: a lost network, a restarting server and a sleeping laptop are waited for, for ever. So
+ * is a person whose session has ended, where `onWaiting` tells them to sign in in another tab; otherwise that is refused.
  *
  * @throws Refused when the answer is a problem of our own making
  */
 export async function untilAnswered(
   ask: (signal: AbortSignal) => Promise<Response>,
-  onWaiting: OnWaiting = () => {},
+  onWaiting?: OnWaiting,
 ): Promise<Response> {
-  let isRenewed = false
-  for (let tries = 0; ; tries += 1) {
-    const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
-    if (answer && isAnswered(answer.status)) {
-      if (tries > 0) onWaiting(false)
-      if (answer.ok) return answer
-      const said = await saidBy(answer)
-      // The person confirmed or signed in elsewhere in this browser: the request was right, and its token is a new one.
-      if (!isRenewed && ['form-expired', 'sign-in-needed'].includes(said.slug)) {
-        isRenewed = true
-        formToken = readFormToken()
-        continue
-      }
-      throw new Refused(said)
-    }
-    onWaiting(true)
-    await pause(waitsMs[Math.min(tries, waitsMs.length - 1)]!)
+  let isWaiting = false
+  let renewals = 0
+  const wait = (waiting: Waiting, ms: number) => {
+    isWaiting = true
+    onWaiting?.(waiting)
+    return pause(ms)
   }
+  for (let tries = 0; ; tries += 1) {
+    const token = formToken
+    const answer = await ask(AbortSignal.timeout(patienceMs)).catch(outOfReach)
+    if (answer?.ok) {
+      if (isWaiting) onWaiting?.(undefined)
+      return answer
+    }
+    if (answer && isAnswered(answer.status)) {
+      const said = await saidBy(answer)
+      if (said.slug !== 'form-expired' && said.slug !== 'sign-in-needed') throw new Refused(said)
+      // Who confirmed or signed in, in whatever tab, has another token. It is looked for by itself: the request may be large.
+      const mayWait = said.slug === 'sign-in-needed' && onWaiting !== undefined
+      let isNew = await hasNewToken(token)
+      let mayAskAtOnce = renewals++ === 0
+      if (isNew === false && !mayWait) throw new Refused(said)
+      while (isNew === false) {
+        await wait('sign-in', signInPollMs)
+        isNew = await hasNewToken(token)
+        mayAskAtOnce = true
+      }
+      if (isNew && mayAskAtOnce) continue
+    }
+    await wait('connection', waitsMs[Math.min(tries, waitsMs.length - 1)]!)
+  }
+}
+
+/** What `ask` is answered with, asked for again when the connection breaks in the middle of the answer. Errors as above. */
+export async function jsonAnswered<T>(
+  ask: (signal: AbortSignal) => Promise<Response>,
+  onWaiting?: OnWaiting,
+): Promise<T> {
+  const whole = async (signal: AbortSignal) => {
+    const answer = await ask(signal)
+    return new Response(await answer.arrayBuffer(), answer)
+  }
+  return (await (await untilAnswered(whole, onWaiting)).json()) as T
 }
 
 /** A server that is busy or away is asked again; one whose disk is full stays so while we wait. */
@@ -104,15 +133,34 @@ let formToken =
     ? undefined
     : Promise.resolve(document.querySelector<HTMLMetaElement>('meta[name=form-token]')?.content ?? '')
 
+const tokenPatienceMs = 30_000
+
+/** The token that a page of this browser shows now. @throws what `outOfReach` knows when there is none to be had */
 async function readFormToken(): Promise<string> {
-  const page = await fetch('/genuine', { headers: { accept: 'text/html' } })
-  return /<meta name="form-token" content="([\w-]+)">/.exec(await page.text())?.[1] ?? ''
+  const signal = AbortSignal.timeout(tokenPatienceMs)
+  const page = await fetch('/genuine', { headers: { accept: 'text/html' }, signal })
+  const token = /<meta name="form-token" content="([\w-]+)">/.exec(await page.text())?.[1]
+  if (!token) throw new TypeError('The server was not reached')
+  return token
+}
+
+/** Whether this browser has another token now than the one that was refused; undefined when the server is out of reach. */
+async function hasNewToken(refused: typeof formToken): Promise<boolean | undefined> {
+  const token = await readFormToken().catch(outOfReach)
+  if (token === undefined) return undefined
+  formToken = Promise.resolve(token)
+  return token !== (await refused?.catch(() => undefined))
 }
 
 /** What every request that changes something carries, so that no other site can send it. */
-export const formTokenHeader = async (): Promise<Record<string, string>> => ({
-  'safehand-form-token': await (formToken ??= readFormToken()),
-})
+export async function formTokenHeader(): Promise<Record<string, string>> {
+  // One that could not be read is not kept: it would fail every request after it.
+  formToken ??= readFormToken().catch((error: unknown) => {
+    formToken = undefined
+    throw error
+  })
+  return { 'safehand-form-token': await formToken }
+}
 
 /** A request with a JSON body, for `untilAnswered`. */
 export const jsonTo = (url: string, body: unknown) => async (signal: AbortSignal) =>

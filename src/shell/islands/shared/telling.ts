@@ -1,6 +1,6 @@
 /** Telling a recipient the seven words. They are in this page's memory and nowhere else; leaving the page ends them. */
 import { part, showProblem, textElement, warnBeforeLeaving } from '#shell/islands/shared/page-parts'
-import { jsonTo, Refused, untilAnswered, type Said } from '#shell/islands/shared/server'
+import { jsonAnswered, jsonTo, Refused, untilAnswered, type OnWaiting, type Said } from '#shell/islands/shared/server'
 
 /** How a recipient stands, as the server tells it. */
 export interface Standing {
@@ -146,12 +146,18 @@ function noteTold(root: HTMLElement, how: string): void {
   for (const each of ['ring', 'words', 'once']) part(root, `[data-${each}]`).hidden = true
 }
 
-/** Asks again and again how each recipient stands, for as long as the page is open. */
-export function watchStanding(transferId: string, onStanding: (all: Standing[]) => void): void {
+/** Asks again and again how each recipient stands, for as long as the page is open and whoever signs in meanwhile. */
+export function watchStanding(
+  transferId: string,
+  onStanding: (all: Standing[]) => void,
+  onWaiting: OnWaiting = () => {},
+): void {
   const title = document.title
   const look = async () => {
-    const answer = await untilAnswered((signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }))
-    const { recipients } = (await answer.json()) as { recipients: Standing[] }
+    const { recipients } = await jsonAnswered<{ recipients: Standing[] }>(
+      (signal) => fetch(`/api/transfers/${transferId}/parcel`, { signal }),
+      onWaiting,
+    )
     onStanding(recipients)
     const isRinging = document.querySelector('[data-ring]:not([hidden])') !== null
     document.title = isRinging ? `Ring now – ${title}` : title
