@@ -62,8 +62,8 @@ export async function aDemonstration(t: Cleanable, env: Record<string, string> =
 
 const patienceMs = 120_000
 
-/** Debian's Chromium; it ends with the test. */
-export async function aChromium(t: Cleanable): Promise<Browser> {
+/** Debian's Chromium, with further options of its own; it ends with the test. */
+export async function aChromium(t: Cleanable, ...options: string[]): Promise<Browser> {
   const program = [process.env.SAFEHAND_CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
     existsSync,
   )
@@ -76,6 +76,7 @@ export async function aChromium(t: Cleanable): Promise<Browser> {
     '--no-first-run',
     '--disable-component-update',
     '--disable-sync',
+    ...options,
   ]
   // Without a locale Chromium reads no file whose name is not ASCII.
   const env = { ...process.env, LC_ALL: 'C.UTF-8' } as Record<string, string>

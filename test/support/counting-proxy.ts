@@ -12,6 +12,8 @@ export interface CountingProxy {
   onUp: (bytes: Buffer) => void
   /** The same of what comes from the server. */
   onDown: (bytes: Buffer) => void
+  /** While it is true, what comes is lost and nobody is told; a connection that lost something stays dead. */
+  isDead: boolean
 }
 
 /** Stands before a server on this machine, counts what passes, and tells of it. */
@@ -19,10 +21,11 @@ export async function startCountingProxy(
   t: { after(clean: () => Promise<void>): void },
   port: number,
 ): Promise<CountingProxy> {
-  const proxy = { port: 0, up: 0, down: 0, onUp: () => {}, onDown: () => {} } as CountingProxy
+  const proxy = { port: 0, up: 0, down: 0, onUp: () => {}, onDown: () => {}, isDead: false } as CountingProxy
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(port, 'localhost')
+    let isDead = false
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
@@ -34,6 +37,8 @@ export async function startCountingProxy(
         other.destroy()
       })
       socket.on('data', (bytes) => {
+        isDead ||= proxy.isDead
+        if (isDead) return
         proxy[socket === client ? 'up' : 'down'] += bytes.length
         proxy[socket === client ? 'onUp' : 'onDown'](bytes)
         if (!other.write(bytes)) socket.pause()
