@@ -298,8 +298,18 @@ function partSender({ watch, totalBytes }: Work, { kept, secrets, arrived, store
     if (store && !secrets.parts.has(n) && (await store.keep(kept, n, sha256)) !== sha256)
       throw new ProblemError({ slug: 'seal-resume-differs' })
     const url = `/api/parcels/${kept.parcelId}/parts/${n}`
-    await untilAnswered(() => putBytes(url, bytes, sha256, (count) => note(n, count)), watch.onWaiting)
-    note(n, bytes.length)
+    const put = async () => {
+      let hasArrived = false
+      try {
+        const answer = await putBytes(url, bytes, sha256, (count) => note(n, count))
+        hasArrived = answer.ok
+        return answer
+      } finally {
+        // What left and was not taken has not arrived.
+        note(n, hasArrived ? bytes.length : 0)
+      }
+    }
+    await untilAnswered(put, watch.onWaiting)
   }
 }
 
