@@ -89,7 +89,10 @@ async function showBegun(): Promise<void> {
     const kept = await store?.find(transferId).catch(() => undefined)
     if (!kept) return undefined
     const { state, parts } = await arrivedOf(kept.parcelId, showWaiting)
-    if (state !== 'sealing') return void (await store?.forget(transferId))
+    if (state !== 'sealing') {
+      await store?.forget(transferId)
+      return undefined
+    }
     const arrivedBytes = parts.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
     const at = new Date(kept.begunAt).toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' })
     part(root, '[data-begun-at]').textContent = at
