@@ -1,6 +1,10 @@
 /**
  * The service worker that saves files too large for memory: it fetches the sealed content itself, opens it, and hands
  * it to the browser's own downloads while the page stays open. It answers for addresses under `download/` only.
+ *
+ * Firefox ends a service worker that no event has reached for 30 s and takes what it had of a download for the whole.
+ * So the page answers a call every few seconds, which keeps the worker; where it is silent, the worker breaks the
+ * download off itself while it still can: an error is the only end that browsers do not take for a finished file.
  */
 import type { Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
@@ -14,17 +18,24 @@ import {
   type Saving,
 } from '#shell/islands/shared/opening'
 import type { OpenNews } from '#shell/islands/open-worker'
-import { saidOf, type OnWaiting } from '#shell/islands/shared/server'
+import { saidOf } from '#shell/islands/shared/server'
 
-/** What the page asks; it pings every ten seconds too, because an idle service worker is ended and its downloads cut. */
-export type DownloadAsk = { kind: 'prepare'; id: string; order: OpenOrder; path: string | null } | { kind: 'ping' }
-export type DownloadNews = OpenNews | { kind: 'prepared' } | { kind: 'stopped' }
+/** What the page asks, and its answer to a call. */
+export type DownloadAsk = { kind: 'prepare'; id: string; order: OpenOrder; path: string | null } | { kind: 'here' }
+export type DownloadNews = OpenNews | { kind: 'prepared' } | { kind: 'are-you-here' } | { kind: 'stopped' }
+
+/** Timers here run on where the page's are slowed down (hidden tabs), so it is the worker that calls. */
+const callMs = 5_000
+/** Calls without an answer after which the page is gone: 20 s. */
+const callsMax = 4
 
 interface ServiceWorkerEvent extends Event {
   waitUntil(work: Promise<unknown>): void
 }
 interface AskEvent extends ServiceWorkerEvent {
   data: DownloadAsk
+  /** The page that asks. */
+  source: { id: string }
   ports: MessagePort[]
 }
 interface FetchEvent extends ServiceWorkerEvent {
@@ -32,30 +43,53 @@ interface FetchEvent extends ServiceWorkerEvent {
   respondWith(answer: Response): void
 }
 
-interface Prepared extends Saving {
+/** A page, and the parcel that it has open here: files saved one after the other add up to the whole parcel. */
+interface Held {
   opened: Opened
   tell: (news: DownloadNews) => void
+  unanswered: number
+  /** Aborted when the page is gone. */
+  gone: AbortController
+}
+interface Prepared extends Saving {
+  held: Held
 }
 
-/** By lock: files saved one after the other add up to a parcel that has been opened whole. */
-const openedByLock = new Map<string, Opened>()
+const heldByPage = new Map<string, Held>()
 const preparedById = new Map<string, Prepared>()
 
 async function prepare(
+  pageId: string,
   { id, order, path }: Extract<DownloadAsk, { kind: 'prepare' }>,
-  port: MessagePort,
+  tell: Held['tell'],
 ): Promise<void> {
-  const tell = (news: DownloadNews) => port.postMessage(news)
-  const { lockId } = order.parcel
-  const onWaiting: OnWaiting = (waiting) => tell({ kind: 'waiting', isWaiting: waiting !== undefined })
-  const opened = openedByLock.get(lockId) ?? orThrow(await open(order, onWaiting))
-  openedByLock.set(lockId, opened)
-  const saving = savingOf(opened, path, (doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }))
-  preparedById.set(id, { ...saving, opened, tell })
-  tell({ kind: 'prepared' })
+  const held = heldByPage.get(pageId) ?? {
+    opened: orThrow(await open(order, (waiting) => tell({ kind: 'waiting', isWaiting: waiting !== undefined }))),
+    tell,
+    unanswered: 0,
+    gone: new AbortController(),
+  }
+  held.tell = tell
+  if (!heldByPage.has(pageId)) callUntilGone(pageId, held)
+  const saving = savingOf(held.opened, path, (doneBytes, totalBytes) =>
+    held.tell({ kind: 'progress', doneBytes, totalBytes }),
+  )
+  preparedById.set(id, { ...saving, held })
+  held.tell({ kind: 'prepared' })
 }
 
-const refuse = (tell: Prepared['tell']) => (error: unknown) =>
+function callUntilGone(pageId: string, held: Held): void {
+  heldByPage.set(pageId, held)
+  const calling = setInterval(() => {
+    held.unanswered += 1
+    if (held.unanswered < callsMax) return held.tell({ kind: 'are-you-here' })
+    clearInterval(calling)
+    heldByPage.delete(pageId)
+    held.gone.abort()
+  }, callMs)
+}
+
+const refuse = (tell: Held['tell']) => (error: unknown) =>
   tell({ kind: 'refused', said: saidOfError(error) ?? saidOf({ slug: 'unavailable' }) })
 
 /** The browser's download of what was prepared: always an attachment of no type, never shown. */
@@ -67,12 +101,12 @@ function answer(prepared: Prepared): Response {
     'content-disposition': `attachment; filename*=UTF-8''${encoded}`,
     'content-security-policy': "default-src 'none'; sandbox",
     'x-content-type-options': 'nosniff',
-    ...(sizeBytes === null ? {} : { 'content-length': String(sizeBytes) }),
+    'content-length': String(sizeBytes),
   }
   return new Response(watched(prepared), { headers })
 }
 
-async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
+async function saved({ opened, tell }: Held): Promise<void> {
   tell({ kind: 'saved' })
   if (!opened.parcel.isWhole()) return
   await confirm(opened, () => {})
@@ -80,25 +114,39 @@ async function saved(opened: Opened, tell: Prepared['tell']): Promise<void> {
 }
 
 /** The stream itself, telling how it ends. An error stays an error, so that a cut download is never taken for whole. */
-function watched({ stream, opened, tell }: Prepared): ReadableStream<Bytes> {
+function watched({ stream, held }: Prepared): ReadableStream<Bytes> {
   const reader = stream.getReader()
+  const { signal } = held.gone
+  const over = new AbortController()
+  const stop = async () => {
+    over.abort()
+    held.tell({ kind: 'stopped' })
+    await reader.cancel().catch(() => undefined)
+  }
   return new ReadableStream<Bytes>(
     {
+      start(controller) {
+        const isGone = () => {
+          controller.error(signal.reason)
+          void stop()
+        }
+        signal.addEventListener('abort', isGone, { signal: over.signal })
+      },
       async pull(controller) {
         try {
           const { done, value } = await reader.read()
+          if (signal.aborted) return
           if (!done) return controller.enqueue(value)
+          over.abort()
           controller.close()
         } catch (error) {
+          over.abort()
           controller.error(error)
-          return refuse(tell)(error)
+          return refuse(held.tell)(error)
         }
-        await saved(opened, tell).catch(refuse(tell))
+        await saved(held).catch(refuse(held.tell))
       },
-      async cancel() {
-        tell({ kind: 'stopped' })
-        await reader.cancel()
-      },
+      cancel: stop,
     },
     { highWaterMark: 1 },
   )
@@ -107,9 +155,15 @@ function watched({ stream, opened, tell }: Prepared): ReadableStream<Bytes> {
 addEventListener('install', () => void (self as unknown as { skipWaiting(): Promise<void> }).skipWaiting())
 addEventListener('message', (event) => {
   const asked = event as unknown as AskEvent
+  const { data, source } = asked
   const port = asked.ports[0]
-  if (asked.data.kind !== 'prepare' || !port) return
-  asked.waitUntil(prepare(asked.data, port).catch(refuse((news) => port.postMessage(news))))
+  if (data.kind === 'here') {
+    const held = heldByPage.get(source.id)
+    if (held) held.unanswered = 0
+  } else if (port) {
+    const tell: Held['tell'] = (news) => port.postMessage(news)
+    asked.waitUntil(prepare(source.id, data, tell).catch(refuse(tell)))
+  }
 })
 addEventListener('fetch', (event) => {
   const asked = event as unknown as FetchEvent

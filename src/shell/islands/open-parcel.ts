@@ -239,28 +239,43 @@ async function save(path: string | null, page: OpenPage, order: OpenOrder): Prom
   const suggestedName = path?.split('/').pop() ?? `${order.parcel.reference}.zip`
   const to = await (window as Picker).showSaveFilePicker?.({ suggestedName })
   showProgress(words.saving)
-  if (!to && 'serviceWorker' in navigator) return download(path, page, order)
-  return ask(to)
+  const worker = to ? undefined : await registerDownloads().then(activeWorker, () => undefined)
+  return worker ? download(path, page, order, worker) : ask(to)
 }
 
-const pingMs = 10_000
-let pinging: ReturnType<typeof setInterval> | undefined
+/** The service worker calls every five seconds; this long without a word it has been ended, and its download with it. */
+const quietTicksMax = 8
+const tickMs = 5_000
+let listening: ReturnType<typeof setInterval> | undefined
 
-/** Has the service worker save it, pinging it for as long as the page is open: an idle one is ended. */
-async function download(path: string | null, page: OpenPage, order: OpenOrder): Promise<void> {
-  const worker = await activeWorker(await registerDownloads())
-  pinging ??= setInterval(() => worker.postMessage({ kind: 'ping' } satisfies DownloadAsk), pingMs)
+/** Has the service worker save it, and answers it for as long as the page is open. */
+async function download(path: string | null, page: OpenPage, order: OpenOrder, worker: ServiceWorker): Promise<void> {
   const { port1, port2 } = new MessageChannel()
   const id = crypto.randomUUID()
+  // Ticks are counted, not time: while a dialog or sleep holds the page up, what the worker says waits as well.
+  let quietTicks = 0
+  clearInterval(listening)
+  listening = setInterval(() => {
+    quietTicks += 1
+    if (quietTicks < quietTicksMax) return
+    clearInterval(listening)
+    if (isBusy) heed({ kind: 'stopped' }, page, order)
+  }, tickMs)
   port1.onmessage = ({ data }: MessageEvent<DownloadNews>) => {
-    if (data.kind !== 'prepared') return heed(data, page, order)
-    const frame = document.createElement('iframe')
-    frame.hidden = true
-    frame.title = words.saving
-    frame.src = downloadAddress(id)
-    document.body.append(frame)
+    quietTicks = 0
+    if (data.kind === 'are-you-here') worker.postMessage({ kind: 'here' } satisfies DownloadAsk)
+    else if (data.kind === 'prepared') begin(id)
+    else heed(data, page, order)
   }
   worker.postMessage({ kind: 'prepare', id, order, path } satisfies DownloadAsk, [port2])
+}
+
+function begin(downloadId: string): void {
+  const frame = document.createElement('iframe')
+  frame.hidden = true
+  frame.title = words.saving
+  frame.src = downloadAddress(downloadId)
+  document.body.append(frame)
 }
 
 async function activeWorker(registration: ServiceWorkerRegistration): Promise<ServiceWorker> {

@@ -1,4 +1,4 @@
-import { makeZip } from 'client-zip'
+import { makeZip, predictLength } from 'client-zip'
 import { fromBase64, fromHex, type Bytes } from '#core/kit/bytes'
 import { fail, ok, orThrow, ProblemError, type Outcome } from '#core/kit/outcome'
 import type { Secret } from '#core/seal/age-file'
@@ -112,8 +112,7 @@ async function* contentOf(
 /** What can be saved: a name, a size and a flow that ends in an error unless every byte was as sealed. */
 export interface Saving {
   name: string
-  /** Null where it is not known beforehand. */
-  sizeBytes: number | null
+  sizeBytes: number
   stream: ReadableStream<Bytes>
 }
 
@@ -145,7 +144,7 @@ export function savingOf(
   if (path === null) {
     return {
       name: `${inside.details.reference}.zip`,
-      sizeBytes: null,
+      sizeBytes: Number(predictLength(parcel.manifest.index.map(zipEntry))),
       stream: makeZip(zipped(entries, counted)) as ReadableStream<Bytes>,
     }
   }
@@ -156,14 +155,22 @@ export function savingOf(
   }
 }
 
+/** The first and last days that a zip can say, where its reader is. Beyond them the year would wrap around. */
+const zipDaysMs = [+new Date(1980, 0, 1), +new Date(2107, 11, 31)] as const
+
+const zipEntry = ({ path, type, sizeBytes, modifiedSeconds }: IndexEntry) => {
+  const [first, last] = zipDaysMs
+  const lastModified = new Date(Math.min(last, Math.max(first, modifiedSeconds * 1000)))
+  return { lastModified, ...(type === 'folder' ? { name: `${path}/` } : { name: path, size: sizeBytes }) }
+}
+
 async function* zipped(
   entries: AsyncGenerator<OpenedEntry>,
   counted: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
 ) {
-  for await (const { path, type, sizeBytes, modifiedSeconds, bytes } of entries) {
-    const lastModified = new Date(modifiedSeconds * 1000)
-    if (type === 'folder') yield { name: `${path}/`, lastModified }
-    else yield { name: path, lastModified, size: sizeBytes, input: counted(bytes) as AsyncIterable<Bytes> }
+  for await (const entry of entries) {
+    if (entry.type === 'folder') yield zipEntry(entry)
+    else yield { ...zipEntry(entry), input: counted(entry.bytes) as AsyncIterable<Bytes> }
   }
 }
 

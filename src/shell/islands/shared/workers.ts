@@ -19,8 +19,11 @@ const trusted = (url: string): string => policy?.createScriptURL(url) ?? url
 export const startWorker = (name: 'seal' | 'open'): Worker =>
   new Worker(trusted(known[name]), { name: `safehand-${name}` })
 
-/** Registers the service worker that saves large files. It answers for addresses under its own folder only. */
-export const registerDownloads = (): Promise<ServiceWorkerRegistration> =>
+/**
+ * Registers the service worker that saves large files. It answers for addresses under its own folder only. Fails where
+ * the browser has none (inside other programs) or lets none be (some private windows).
+ */
+export const registerDownloads = async (): Promise<ServiceWorkerRegistration> =>
   navigator.serviceWorker.register(trusted(known.download))
 
 /** Where the browser fetches a file that the service worker opens. */

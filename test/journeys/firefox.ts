@@ -1,0 +1,68 @@
+/** Debian's Firefox. Playwright needs a build of its own, so this one is driven over WebDriver BiDi. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { launch, type Page } from 'puppeteer-core'
+
+export interface Firefox {
+  /** A page with cookies and storage of its own. */
+  newPage(): Promise<Page>
+  /** Where its downloads go. */
+  downloads: string
+  close(): Promise<void>
+}
+
+const patienceMs = 120_000
+
+/**
+ * Starts Firefox; it ends with the test.
+ *
+ * @param proxy - what it fetches everything through, this machine's addresses too
+ * @param settings - further preferences, as in about:config
+ */
+export async function aFirefox(
+  t: { after(clean: () => Promise<void>): void },
+  proxy?: string,
+  settings: Record<string, unknown> = {},
+): Promise<Firefox> {
+  const program = [process.env.SAFEHAND_FIREFOX ?? '', '/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
+  if (program === undefined) throw new Error('The journeys need Firefox: apt-get install firefox-esr')
+  const downloads = await mkdtemp(join(tmpdir(), 'safehand-downloads-'))
+  const through = proxy && new URL(proxy)
+  const browser = await launch({
+    browser: 'firefox',
+    executablePath: program,
+    headless: true,
+    protocolTimeout: 0,
+    extraPrefsFirefox: {
+      'browser.download.folderList': 2,
+      'browser.download.dir': downloads,
+      'browser.download.useDownloadDir': true,
+      'browser.download.always_ask_before_handling_new_types': false,
+      ...(through
+        ? {
+            'network.proxy.type': 1,
+            'network.proxy.http': through.hostname,
+            'network.proxy.http_port': Number(through.port),
+            'network.proxy.allow_hijacking_localhost': true,
+          }
+        : {}),
+      ...settings,
+    },
+  })
+  const close = () => browser.close()
+  t.after(async () => {
+    await close()
+    await rm(downloads, { recursive: true, force: true })
+  })
+  return {
+    downloads,
+    close,
+    newPage: async () => {
+      const page = await (await browser.createBrowserContext()).newPage()
+      page.setDefaultTimeout(patienceMs)
+      return page
+    },
+  }
+}
