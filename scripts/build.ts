@@ -38,6 +38,8 @@ export async function buildAssets(): Promise<void> {
     minify: true,
     outdir: out,
     alias: { '#core': join(root, 'src/core'), '#shell': join(root, 'src/shell') },
+    // An import of types alone is no import here: with it a page would hold, and run, the workers that it talks to.
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
     logLevel: 'warning',
   }
   const pages = entries.filter((name) => !isWorker(name)).map((name) => join(islands, name))

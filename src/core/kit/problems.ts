@@ -194,6 +194,16 @@ export const problems = {
     title: 'This part of the parcel does not exist',
     next: 'Ask for a range inside the content.',
   },
+  'device-full': {
+    status: 507,
+    title: 'There is not enough room on this device',
+    next: 'Nothing complete was saved. Make room on it, or open the parcel on another one, and save again.',
+  },
+  'download-ended': {
+    status: 500,
+    title: 'The browser has ended the saving',
+    next: 'Delete what it has saved: it is not complete. Then save again, and keep this page open and in front.',
+  },
   'storage-full': {
     status: 507,
     title: 'Safehand has no room left',

@@ -269,6 +269,14 @@ const welsh: typeof english = {
         title: 'Nid yr hyn a welsoch yw’r hyn a seliodd yr anfonwr',
         next: 'Peidiwch â mynd ymlaen. Rhowch wybod i’r anfonwr.',
       },
+      'device-full': {
+        title: 'Nid oes digon o le ar y ddyfais hon',
+        next: 'Ni chadwyd dim cyflawn. Gwnewch le arni, neu agorwch y parsel ar ddyfais arall, a’i gadw eto.',
+      },
+      'download-ended': {
+        title: 'Mae’r porwr wedi rhoi’r gorau i gadw',
+        next: 'Dilëwch yr hyn a gadwodd: nid yw’n gyflawn. Yna cadwch eto, a chadwch y dudalen hon ar agor ac o’ch blaen.',
+      },
       'storage-full': {
         title: 'Does gan Safehand ddim lle ar ôl',
         next: 'Ni chadwyd yr hyn a wnaethoch ddiwethaf; cadwyd popeth cyn hynny. Dywedwch wrth y bobl sy’n rhedeg Safehand, yna rhowch gynnig arall arni.',

@@ -69,7 +69,6 @@ async function prepare(
     unanswered: 0,
     gone: new AbortController(),
   }
-  held.tell = tell
   if (!heldByPage.has(pageId)) callUntilGone(pageId, held)
   const saving = savingOf(held.opened, path, (doneBytes, totalBytes) =>
     held.tell({ kind: 'progress', doneBytes, totalBytes }),

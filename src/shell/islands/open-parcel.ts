@@ -259,7 +259,7 @@ async function download(path: string | null, page: OpenPage, order: OpenOrder, w
     quietTicks += 1
     if (quietTicks < quietTicksMax) return
     clearInterval(listening)
-    if (isBusy) heed({ kind: 'stopped' }, page, order)
+    if (isBusy) heed({ kind: 'refused', said: saidOf({ slug: 'download-ended' }) }, page, order)
   }, tickMs)
   port1.onmessage = ({ data }: MessageEvent<DownloadNews>) => {
     quietTicks = 0

@@ -13,7 +13,12 @@ import {
   type OpenOrder,
   type Saving,
 } from '#shell/islands/shared/opening'
+<<<<<<< HEAD
 import { saidOf, type OnWaiting, type Said } from '#shell/islands/shared/server'
+=======
+import { saidOf, type Said } from '#shell/islands/shared/server'
+import { newStage, stage, tidyStages } from '#shell/islands/shared/staging'
+>>>>>>> 415308f (downloads: without a service worker, what is large waits on the browser's own disk)
 
 export type OpenAsk =
   | { kind: 'open'; order: OpenOrder }
@@ -40,6 +45,7 @@ const held = new Map<string, Blob>()
 let isConfirmed = false
 
 async function begin(order: OpenOrder): Promise<void> {
+  await tidyStages()
   const outcome = await open(order, onWaiting)
   if (!outcome.ok) return tell({ kind: 'refused', said: saidOf(outcome.problem) })
   opened = outcome.value
@@ -74,11 +80,17 @@ function savingNow(from: Opened, path: string | null): Saving {
   return { name: path.split('/').pop()!, sizeBytes: blob.size, stream: blob.stream() }
 }
 
+/** What is to be saved, verified to its last byte; what is large waits on disk, not in memory, where there is a way. */
+async function blobOf(saving: Saving): Promise<Blob> {
+  const place = held.size === 0 ? await newStage() : undefined
+  return place ? stage(saving, place) : wholeBlob(saving.stream)
+}
+
 async function save(from: Opened, path: string | null, to?: FileSystemFileHandle): Promise<void> {
-  const { name, stream } = savingNow(from, path)
+  const saving = savingNow(from, path)
   // An error on the way aborts the writing: what is there then is never put in the file's place.
-  if (to) await stream.pipeTo(await to.createWritable())
-  else tell({ kind: 'bytes', name, blob: await wholeBlob(stream) })
+  if (to) await saving.stream.pipeTo(await to.createWritable())
+  else tell({ kind: 'bytes', name: saving.name, blob: await blobOf(saving) })
   tell({ kind: 'saved' })
   if (isConfirmed || !from.parcel.isWhole()) return
   await confirm(from, onWaiting)

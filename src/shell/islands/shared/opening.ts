@@ -197,8 +197,9 @@ export async function confirm({ parcel, order }: Opened, onWaiting: OnWaiting): 
   )
 }
 
-/** Any failure as the page shows it; undefined for what is no problem of ours but a mistake or a full disk. */
+/** Any failure as the page shows it; undefined for what is no problem of ours but a mistake. */
 export function saidOfError(error: unknown) {
   if (error instanceof Refused) return error.said
+  if (error instanceof DOMException && error.name === 'QuotaExceededError') return saidOf({ slug: 'device-full' })
   return error instanceof ProblemError ? saidOf(error.problem) : undefined
 }
