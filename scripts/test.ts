@@ -11,6 +11,7 @@ import { startTestServer } from '../test/support/database.ts'
 const root = join(import.meta.dirname, '..')
 const needed: Record<string, string> = {
   chromium: 'chromium fonts-liberation',
+  'firefox-esr': 'firefox-esr',
   age: 'age',
   tar: 'tar',
   python3: 'python3',
