@@ -210,10 +210,10 @@ test(`a large file on a line so slow that it takes ${seconds} s ends as it was s
     Object.assign(proxy, { ranges: [], isCut: true })
     proxy.cut()
   }
-  for (const { says, downloads, proxy } of saving) {
-    await says('Waiting for the connection')
-    assert.deepEqual(await savedIn(downloads), [])
-    proxy.isCut = false
+  for (const page of saving) {
+    await page.says('Waiting for the connection')
+    assert.deepEqual(await savedIn(page.downloads), [])
+    page.proxy.isCut = false
   }
   for (const [place, page] of saving.entries()) {
     await page.says('Saved. Every byte was checked.')

@@ -45,7 +45,7 @@ const held = new Map<string, Blob>()
 let isConfirmed = false
 
 async function begin(order: OpenOrder): Promise<void> {
-  await tidyStages()
+  await tidyStages().catch(() => undefined)
   const outcome = await open(order, onWaiting)
   if (!outcome.ok) return tell({ kind: 'refused', said: saidOf(outcome.problem) })
   opened = outcome.value

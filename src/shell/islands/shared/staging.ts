@@ -36,10 +36,9 @@ export async function newStage(): Promise<WritableHandle | undefined> {
   }
 }
 
-/** Takes away what pages have left that are closed by now. */
+/** Takes away what pages have left that are closed by now. Fails where there is no such disk. */
 export async function tidyStages(): Promise<void> {
-  const staged = await folder().catch(() => undefined)
-  if (!staged) return
+  const staged = await folder()
   for await (const name of (staged as unknown as { keys(): AsyncIterable<string> }).keys())
     await navigator.locks.request(lockOf(name), { ifAvailable: true }, (lock) => lock && staged.removeEntry(name))
 }
@@ -47,15 +46,21 @@ export async function tidyStages(): Promise<void> {
 /**
  * Writes what is to be saved onto the stage. Memory does not grow with it.
  *
- * @throws QuotaExceededError, before anything is fetched where there is not enough room
+ * @throws QuotaExceededError where there is not enough room; mostly before anything is fetched
  */
 export async function stage({ sizeBytes, stream }: Pick<Saving, 'sizeBytes' | 'stream'>, on: WritableHandle) {
   const writer = await on.createSyncAccessHandle()
   try {
     writer.truncate(sizeBytes)
     let at = 0
-    for await (const piece of piecesOf(stream)) at += writer.write(piece, { at })
+    for await (const piece of piecesOf(stream)) {
+      if (writer.write(piece, { at }) < piece.length) throw new DOMException('No room', 'QuotaExceededError')
+      at += piece.length
+    }
     writer.flush()
+  } catch (error) {
+    writer.truncate(0)
+    throw error
   } finally {
     writer.close()
   }
