@@ -244,7 +244,7 @@ async function save(path: string | null, page: OpenPage, order: OpenOrder): Prom
 }
 
 /** The service worker calls every five seconds; this long without a word it has been ended, and its download with it. */
-const quietTicksMax = 8
+const quietTicksMax = 5
 const tickMs = 5_000
 let listening: ReturnType<typeof setInterval> | undefined
 
