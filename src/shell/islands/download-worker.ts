@@ -22,7 +22,7 @@ import { saidOf } from '#shell/islands/shared/server'
 
 /** What the page asks, and its answer to a call. */
 export type DownloadAsk = { kind: 'prepare'; id: string; order: OpenOrder; path: string | null } | { kind: 'here' }
-export type DownloadNews = OpenNews | { kind: 'prepared' } | { kind: 'are-you-here' } | { kind: 'stopped' }
+export type DownloadNews = OpenNews | { kind: 'prepared'; id: string } | { kind: 'are-you-here' } | { kind: 'stopped' }
 
 /** Timers here run on where the page's are slowed down (hidden tabs), so it is the worker that calls. */
 const callMs = 5_000
@@ -46,6 +46,7 @@ interface FetchEvent extends ServiceWorkerEvent {
 /** A page, and the parcel that it has open here: files saved one after the other add up to the whole parcel. */
 interface Held {
   opened: Opened
+  /** By the port that came with what it asked first. */
   tell: (news: DownloadNews) => void
   unanswered: number
   /** Aborted when the page is gone. */
@@ -74,7 +75,7 @@ async function prepare(
     held.tell({ kind: 'progress', doneBytes, totalBytes }),
   )
   preparedById.set(id, { ...saving, held })
-  held.tell({ kind: 'prepared' })
+  held.tell({ kind: 'prepared', id })
 }
 
 function callUntilGone(pageId: string, held: Held): void {

@@ -246,14 +246,15 @@ async function save(path: string | null, page: OpenPage, order: OpenOrder): Prom
 /** The service worker calls every five seconds; this long without a word it has been ended, and its download with it. */
 const quietTicksMax = 5
 const tickMs = 5_000
+/** Ticks are counted, not time: while a dialog or sleep holds the page up, what the worker says waits as well. */
+let quietTicks = 0
 let listening: ReturnType<typeof setInterval> | undefined
 
 /** Has the service worker save it, and answers it for as long as the page is open. */
 async function download(path: string | null, page: OpenPage, order: OpenOrder, worker: ServiceWorker): Promise<void> {
   const { port1, port2 } = new MessageChannel()
   const id = crypto.randomUUID()
-  // Ticks are counted, not time: while a dialog or sleep holds the page up, what the worker says waits as well.
-  let quietTicks = 0
+  quietTicks = 0
   clearInterval(listening)
   listening = setInterval(() => {
     quietTicks += 1
@@ -264,7 +265,7 @@ async function download(path: string | null, page: OpenPage, order: OpenOrder, w
   port1.onmessage = ({ data }: MessageEvent<DownloadNews>) => {
     quietTicks = 0
     if (data.kind === 'are-you-here') worker.postMessage({ kind: 'here' } satisfies DownloadAsk)
-    else if (data.kind === 'prepared') begin(id)
+    else if (data.kind === 'prepared') begin(data.id)
     else heed(data, page, order)
   }
   worker.postMessage({ kind: 'prepare', id, order, path } satisfies DownloadAsk, [port2])
