@@ -111,7 +111,7 @@ async function aSentParcel(input: 'files' | 'folder', path: string | string[]): 
   await page.goto(`${url}/transfers/${transferId}/seal`)
   await page.setInputFiles(`[data-input=${input}]`, path)
   await page.getByRole('button', { name: 'Seal and send' }).click()
-  await page.getByRole('heading', { name: 'Sealed and sent' }).waitFor()
+  await page.getByRole('heading', { name: 'Sealed and sent' }).waitFor({ timeout: 600_000 })
   await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
   const words = (await page.locator('[data-phrase] li').allTextContents()).join(' ')
   await page.close()
