@@ -13,12 +13,8 @@ import {
   type OpenOrder,
   type Saving,
 } from '#shell/islands/shared/opening'
-<<<<<<< HEAD
 import { saidOf, type OnWaiting, type Said } from '#shell/islands/shared/server'
-=======
-import { saidOf, type Said } from '#shell/islands/shared/server'
 import { newStage, stage, tidyStages } from '#shell/islands/shared/staging'
->>>>>>> 415308f (downloads: without a service worker, what is large waits on the browser's own disk)
 
 export type OpenAsk =
   | { kind: 'open'; order: OpenOrder }

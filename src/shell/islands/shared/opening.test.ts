@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { streamOf } from '#core/seal/flow'
-import { type IndexEntry, type OpenedEntry } from '#core/seal/tar-index'
+import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
 import { savingOf, type Opened } from '#shell/islands/shared/opening'
 
 const entry = (path: string, sizeBytes: number, modifiedSeconds = 1_700_000_000): IndexEntry => ({

@@ -1,5 +1,5 @@
 import { piecesOf } from '#core/seal/flow'
-import { type Saving } from '#shell/islands/shared/opening'
+import type { Saving } from '#shell/islands/shared/opening'
 
 /** What a worker's own file handle can do more; TypeScript's DOM knows it of workers only. */
 interface WritableHandle extends FileSystemFileHandle {
