@@ -253,7 +253,7 @@ test('a page that is closed while it saves leaves no file that looks whole; a wo
   }
   await Promise.all(closed.map((page) => page.close()))
   // A Firefox so impatient that no answer of the page comes in time: it ends the worker, and the file looks whole.
-  const impatient = { 'dom.serviceWorkers.idle_timeout': 2_000, 'dom.serviceWorkers.idle_extended_timeout': 1_000 }
+  const impatient = { 'dom.serviceWorkers.idle_timeout': 4_000, 'dom.serviceWorkers.idle_extended_timeout': 500 }
   const slow = await startSlowProxy(t)
   const ending = inFirefox(await (await aFirefox(t, slow.url, impatient)).newPage())
   await opened(ending, parcel)

@@ -282,8 +282,11 @@ function begin(downloadId: string): void {
 async function activeWorker(registration: ServiceWorkerRegistration): Promise<ServiceWorker> {
   const coming = registration.installing ?? registration.waiting
   if (!coming) return registration.active!
-  await new Promise<void>((resolve) => {
-    coming.addEventListener('statechange', () => coming.state === 'activated' && resolve())
+  await new Promise<void>((resolve, reject) => {
+    coming.addEventListener('statechange', () => {
+      if (coming.state === 'activated') resolve()
+      if (coming.state === 'redundant') reject(new Error('The browser has given the service worker up'))
+    })
   })
   return coming
 }
