@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
+import { setFlagsFromString } from 'node:v8'
 import { fromBase64, toBase64 } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
 import { identityFrom, openLock, recipientOf } from '#core/seal/locks'
@@ -13,6 +14,9 @@ import { sealParcel } from '#core/seal/seal'
 import { nodeTools } from '#edge/seal/node-tools'
 import { saveAll } from '#shell/cli/saving'
 import { sourcesOf } from '#shell/cli/sources'
+
+// As src/main.ts does.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 const parcelId = '0192f0c1-2222-7333-8444-555566667777'
 const partSizeBytes = 8 * 2 ** 20

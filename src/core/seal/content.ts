@@ -11,9 +11,6 @@ import { type SealTools } from '#core/seal/tools'
 // What lies between a tar and its stored parts, apart from reading and storing them: ciphers and digests. It takes plain
 // values and flows only, so that another thread can do it.
 
-/** Digests of parts that are taken at once, where the machine does them beside us. */
-const digestsAtOnce = 2
-
 export interface SealJob {
   /** Header and nonce of `content.age`. */
   prefix: Bytes
@@ -36,7 +33,7 @@ async function* sealParts(job: SealJob, runs: AsyncIterable<Block>, tools: SealT
     yield job.prefix
     yield* sealRuns(cipher, runs)
   }
-  yield* mapInOrder(blocksOf(sealed(), job.partSizeBytes), digestsAtOnce, async ({ bytes, free }) => ({
+  yield* mapInOrder(blocksOf(sealed(), job.partSizeBytes), tools.digestsAtOnce, async ({ bytes, free }) => ({
     bytes,
     sha256: toHex(await tools.sha256(bytes)),
     free,
@@ -62,7 +59,7 @@ async function* openTar(job: OpenJob, parts: AsyncIterable<Block>, tools: SealTo
 }
 
 async function* checkedParts(job: OpenJob, parts: AsyncIterable<Block>, tools: SealTools): AsyncGenerator<Bytes> {
-  const checked = mapInOrder(parts, digestsAtOnce, async (block, n) => {
+  const checked = mapInOrder(parts, tools.digestsAtOnce, async (block, n) => {
     const { bytes, isLast } = block
     const place = n * job.partSizeBytes + bytes.length
     if (place > job.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })

@@ -14,6 +14,8 @@ export interface RunningSha256 {
 export interface SealTools {
   cipher: PayloadCipher
   sha256: (bytes: Uint8Array) => Promise<Bytes>
+  /** Digests of parts to be taken at once: more than one only where the machine takes them beside us. */
+  digestsAtOnce: number
   /** For at most `sizeBytes` (and never more than one slice of a file digest). */
   runningSha256: (sizeBytes: number) => RunningSha256
   /** Another thread for the ciphers and digests of content, where there is one. It takes the memory of what it is given. */
@@ -71,6 +73,7 @@ export async function webTools(): Promise<SealTools> {
   return {
     cipher: isNative ? webCipher : sodiumCipher,
     sha256: webSha256,
+    digestsAtOnce: 2,
     runningSha256: webRunningSha256,
     randomBytes,
   }

@@ -10,7 +10,7 @@ async function* inThread<Out extends Item>(task: Task, blocks: AsyncIterable<Ite
   const worker = new Worker(new URL(import.meta.resolve('#edge/seal/elsewhere-worker')), {
     workerData: task,
     // Each chunk leaves 64 KiB of garbage behind few objects: small and frequent collections are the cheap ones.
-    resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
   try {
     const { send, receive, fail } = lane<Out>(worker, blocks)

@@ -4,7 +4,7 @@ import { type Bytes } from '#core/kit/bytes'
 import { ProblemError, type Problem } from '#core/kit/outcome'
 
 /** Items on their way to the other side at once; each is some mebibytes. */
-const ahead = 3
+const ahead = 2
 
 /** What flows between threads: bytes, handed over and not copied, and whatever belongs to them. */
 export interface Item {

@@ -33,6 +33,7 @@ const nodeCipher: PayloadCipher = (streamKey) => {
 export const threadTools: SealTools = {
   cipher: nodeCipher,
   sha256: (bytes) => Promise.resolve(new Uint8Array(createHash('sha256').update(bytes).digest())),
+  digestsAtOnce: 1,
   runningSha256: () => {
     let hash = createHash('sha256')
     return {
