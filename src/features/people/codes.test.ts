@@ -99,7 +99,7 @@ test('asking does the same work for an address that is known as for one that is 
   const known = await work('priya.nair@exampleshire.example')
   const unknown = await work('nobody.nair@exampleshire.example')
   const partner = await work(sergeant.email)
-  assert.ok(known.done.length >= 4)
+  assert.ok(known.done.length >= 3)
   assert.deepEqual(unknown, known)
   assert.deepEqual(partner, known)
 })
