@@ -34,6 +34,8 @@ export async function aFirefox(
     browser: 'firefox',
     executablePath: program,
     headless: true,
+    // Otherwise it keeps a copy of what is fetched, and memory grows with that.
+    networkEnabled: false,
     protocolTimeout: 0,
     extraPrefsFirefox: {
       'browser.download.folderList': 2,
