@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
  * (1), `--memory-gib N` that of the larger one for memory (8), `--rounds N` the rounds (3), `--only GROUP` (sealing,
- * browsers, deciding, register, pages, parts; more than once if you like) what is measured. Writes results.json when it
- * is all of it.
+ * browsers, pages, deciding, parts, register; more than once if you like) what is measured. Where it is all of it, writes
+ * bench/results.json after each group.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -27,6 +27,7 @@ const { values } = parseArgs({
   },
 })
 const asked = { rounds: Number(values.rounds), gib: Number(values.gib), memoryGib: Number(values['memory-gib']) }
+const resultsFile = join(import.meta.dirname, '../../bench/results.json')
 const age = spawnSync('age', ['--version'], { encoding: 'utf8' })
 if (age.error) {
   console.error('The benchmark compares with age. Install the Debian package age, then run it again.')
@@ -35,15 +36,23 @@ if (age.error) {
 const groups: Record<string, (asked: Asked, folder: string) => Row[] | Promise<Row[]>> = {
   sealing: sealingRows,
   browsers: browserRows,
-  deciding: ({ rounds }) => [...thinkingRows(rounds), ...decidingRows()],
-  register: registerRows,
   pages: pageRows,
+  deciding: ({ rounds }) => [...thinkingRows(rounds), ...decidingRows()],
   parts: partRows,
+  register: registerRows,
 }
 const unknown = values.only?.find((name) => !(name in groups))
 if (unknown !== undefined) {
   console.error(`There is no group ${unknown}. The groups are ${Object.keys(groups).join(', ')}.`)
   process.exit(1)
+}
+const machine = {
+  processor: cpus()[0]?.model,
+  cores: cpus().length,
+  memoryGib: Math.round(totalmem() / 2 ** 30),
+  kernel: release(),
+  node: process.version,
+  age: age.stdout.trim(),
 }
 const rows: Row[] = []
 for (const [name, measure] of Object.entries(groups)) {
@@ -56,15 +65,6 @@ for (const [name, measure] of Object.entries(groups)) {
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+  const results = { takenAt: new Date().toISOString(), machine, asked, rows }
+  if (!values.only) await writeFile(resultsFile, `${JSON.stringify(results, null, 2)}\n`)
 }
-const machine = {
-  processor: cpus()[0]?.model,
-  cores: cpus().length,
-  memoryGib: Math.round(totalmem() / 2 ** 30),
-  kernel: release(),
-  node: process.version,
-  age: age.stdout.trim(),
-}
-const results = { takenAt: new Date().toISOString(), machine, rows }
-if (!values.only)
-  await writeFile(join(import.meta.dirname, '../../bench/results.json'), `${JSON.stringify(results, null, 2)}\n`)
