@@ -36,7 +36,7 @@ export async function* piecesOfBlob(blob: Blob, pieceBytes: number): AsyncGenera
   let coming = read(0)
   for (let at = pieceBytes; at < blob.size + pieceBytes; at += pieceBytes) {
     const bytes = await coming
-    coming = read(at)
+    if (at < blob.size) coming = read(at)
     yield new Uint8Array(bytes)
   }
 }

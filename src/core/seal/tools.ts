@@ -1,3 +1,4 @@
+import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, type Bytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { type ContentWork } from '#core/seal/content'
@@ -85,8 +86,24 @@ export const randomBytes = (count: number): Bytes => globalThis.crypto.getRandom
 const webSha256 = async (bytes: Uint8Array): Promise<Bytes> =>
   new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', bytes as Bytes))
 
+/** Asking the browser for less takes longer than hashing it. */
+const hashedHereBytes = 64 * 1024
+
+function sha256Here(): RunningSha256 {
+  let hash = sha256.create()
+  return {
+    update: (piece) => void hash.update(piece),
+    digest() {
+      const digest = hash.digest() as Bytes
+      hash = sha256.create()
+      return Promise.resolve(digest)
+    },
+  }
+}
+
 /** Browsers hash whole buffers only, so the pieces are gathered: this is why a file's digest goes by slices. */
 function webRunningSha256(sizeBytes: number): RunningSha256 {
+  if (sizeBytes <= hashedHereBytes) return sha256Here()
   const gathered = new Uint8Array(sizeBytes)
   let used = 0
   return {

@@ -10,6 +10,7 @@ import type { Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
 import {
   confirm,
+  nowAndThen,
   open,
   saidOfError,
   savingOf,
@@ -71,9 +72,8 @@ async function prepare(
     gone: new AbortController(),
   }
   if (!heldByPage.has(pageId)) callUntilGone(pageId, held)
-  const saving = savingOf(held.opened, path, (doneBytes, totalBytes) =>
-    held.tell({ kind: 'progress', doneBytes, totalBytes }),
-  )
+  const onBytes = nowAndThen((doneBytes, totalBytes) => held.tell({ kind: 'progress', doneBytes, totalBytes }))
+  const saving = savingOf(held.opened, path, onBytes)
   preparedById.set(id, { ...saving, held })
   held.tell({ kind: 'prepared', id })
 }

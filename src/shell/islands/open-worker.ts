@@ -1,10 +1,11 @@
 /** Opens a parcel beside the recipient's page. Keys and opened files live here and end with the page. */
 import { limits } from '#core/kit/limits'
-import { piecesOf } from '#core/seal/flow'
+import { ByteReader, piecesOfBlob } from '#core/seal/flow'
 import type { OpenedEntry } from '#core/seal/tar-index'
 import { wholeBlob } from '#shell/islands/shared/blobs'
 import {
   confirm,
+  nowAndThen,
   open,
   saidOfError,
   savingOf,
@@ -33,11 +34,17 @@ export type OpenNews =
 
 const tell = (news: OpenNews) => postMessage(news)
 const onWaiting: OnWaiting = (waiting) => tell({ kind: 'waiting', isWaiting: waiting !== undefined })
-const onBytes = (doneBytes: number, totalBytes: number) => tell({ kind: 'progress', doneBytes, totalBytes })
+const onBytes = nowAndThen((doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }))
 
 let opened: Opened | undefined
-/** Of small parcels: every file, whole and checked, before any of them is offered. */
-const held = new Map<string, Blob>()
+interface Held {
+  /** Every file, one after the other: a blob for each of thousands would take longer than what is in it. */
+  all: Blob
+  startOf: ReadonlyMap<string, number>
+}
+
+/** Of small parcels: all of it, whole and checked, before any of it is offered. */
+let held: Held | undefined
 let isConfirmed = false
 
 async function begin(order: OpenOrder): Promise<void> {
@@ -53,32 +60,48 @@ async function begin(order: OpenOrder): Promise<void> {
 
 async function hold({ parcel, inside }: Opened): Promise<void> {
   const totalBytes = inside.entries.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
-  let doneBytes = 0
-  for await (const { path, type, sizeBytes, bytes } of parcel.entries()) {
-    if (type === 'folder') continue
-    held.set(path, await wholeBlob(bytes))
-    doneBytes += sizeBytes
-    onBytes(doneBytes, totalBytes)
+  const startOf = new Map<string, number>()
+  async function* all() {
+    let doneBytes = 0
+    for await (const { path, type, sizeBytes, bytes } of parcel.entries()) {
+      if (type === 'folder') continue
+      startOf.set(path, doneBytes)
+      yield* bytes
+      doneBytes += sizeBytes
+      onBytes(doneBytes, totalBytes)
+    }
   }
+  held = { all: await wholeBlob(all()), startOf }
 }
 
-/** The held files as if they were opened again. */
-async function* heldEntries({ parcel }: Opened): AsyncGenerator<OpenedEntry> {
-  for (const entry of parcel.manifest.index)
-    yield { ...entry, from: 0, bytes: piecesOf((held.get(entry.path) ?? new Blob()).stream()) }
+/** The held files as if they were opened again: read through once, in order. */
+async function* heldEntries({ parcel }: Opened, { all }: Held): AsyncGenerator<OpenedEntry> {
+  const reader = new ByteReader(piecesOfBlob(all, heldPieceBytes))
+  for (const entry of parcel.manifest.index) yield { ...entry, from: 0, bytes: bytesOf(reader, entry.sizeBytes) }
+}
+
+const heldPieceBytes = 8 * 1024 * 1024
+
+async function* bytesOf(reader: ByteReader, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  for (let leftBytes = sizeBytes; leftBytes > 0;) {
+    const piece = await reader.takeSome(leftBytes)
+    leftBytes -= piece.length
+    yield piece
+  }
 }
 
 /** What is to be saved, as it is fetched, or as it is held already. */
 function savingNow(from: Opened, path: string | null): Saving {
-  if (held.size === 0) return savingOf(from, path, onBytes)
-  if (path === null) return savingOf(from, path, () => {}, heldEntries(from))
-  const blob = held.get(path)!
-  return { name: path.split('/').pop()!, sizeBytes: blob.size, stream: blob.stream() }
+  if (!held) return savingOf(from, path, onBytes)
+  if (path === null) return savingOf(from, path, () => {}, heldEntries(from, held))
+  const { sizeBytes } = from.parcel.manifest.index.find((entry) => entry.path === path)!
+  const start = held.startOf.get(path)!
+  return { name: path.split('/').pop()!, sizeBytes, stream: held.all.slice(start, start + sizeBytes).stream() }
 }
 
 /** What is to be saved, verified to its last byte; what is large waits on disk, not in memory, where there is a way. */
 async function blobOf(saving: Saving): Promise<Blob> {
-  const place = held.size === 0 ? await newStage() : undefined
+  const place = held ? undefined : await newStage()
   return place ? stage(saving, place) : wholeBlob(saving.stream)
 }
 

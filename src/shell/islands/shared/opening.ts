@@ -118,6 +118,19 @@ export interface Saving {
 
 export type OnBytes = (doneBytes: number, totalBytes: number) => void
 
+const tellEveryMs = 100
+
+/** The same, told ten times a second at most: thousands of small files would keep the page busy with saying so. */
+export function nowAndThen(tell: OnBytes): OnBytes {
+  let toldAtMs = -tellEveryMs
+  return (doneBytes, totalBytes) => {
+    const nowMs = performance.now()
+    if (nowMs - toldAtMs < tellEveryMs) return
+    toldAtMs = nowMs
+    tell(doneBytes, totalBytes)
+  }
+}
+
 /**
  * One file of an opened parcel, or with `path` null all of them as a zip.
  *
