@@ -29,7 +29,9 @@ export async function* piecesOf(flow: ByteFlow): AsyncGenerator<Uint8Array> {
  */
 export async function* piecesOfBlob(blob: Blob, pieceBytes: number): AsyncGenerator<Bytes> {
   const read = (at: number) => {
-    const bytes = blob.slice(at, at + pieceBytes).arrayBuffer()
+    // Each slice is one more blob for the browser to know of.
+    const piece = blob.size <= pieceBytes ? blob : blob.slice(at, at + pieceBytes)
+    const bytes = piece.arrayBuffer()
     bytes.catch(() => undefined) // Reported when it is waited for.
     return bytes
   }
