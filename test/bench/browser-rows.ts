@@ -35,13 +35,12 @@ const passed = async (browser: Prepared, url: string, chosen: Chosen) => {
 }
 
 /** One large file: sealed alone, sent and collected, against the same in clear. */
-async function largeFile({ gib, rounds }: Asked, folder: string): Promise<{ rows: Row[]; pageMib: number[] }> {
+async function largeFile({ gib, rounds }: Asked, folder: string): Promise<Row[]> {
   const path = join(folder, 'plain')
   const sizeBytes = gib * 1_024 * mib
   await makeFile(path, sizeBytes)
   const plain = await plainServer(folder)
   const taken = { bare: [], seal: [], put: [], send: [], get: [], collect: [] } as Record<string, number[]>
-  const pageMib = [0, 0]
   try {
     await inChromium(async (browser, url) => {
       // One round more than asked for: the first is cold.
@@ -53,8 +52,6 @@ async function largeFile({ gib, rounds }: Asked, folder: string): Promise<{ rows
         taken.get!.push(get)
         taken.send!.push(sent.seconds)
         taken.collect!.push(collected.seconds)
-        pageMib[0] = Math.max(pageMib[0]!, sent.pageMib)
-        pageMib[1] = Math.max(pageMib[1]!, collected.pageMib)
       }
     })
   } finally {
@@ -62,14 +59,11 @@ async function largeFile({ gib, rounds }: Asked, folder: string): Promise<{ rows
   }
   const row = (what: string, goal: string, ours: string, theirs: string) =>
     ratioRow(`Chromium: ${what}`, goal, taken[ours]!, taken[theirs]!)
-  return {
-    pageMib,
-    rows: [
-      row(`seal ${gib} GiB, against reading and WebCrypto alone`, '≥ 0.8', 'seal', 'bare'),
-      row(`send ${gib} GiB until it is on disk, against a plain PUT`, '≥ 0.75', 'send', 'put'),
-      row(`collect ${gib} GiB to disk, against a plain GET`, '≥ 0.5', 'collect', 'get'),
-    ],
-  }
+  return [
+    row(`seal ${gib} GiB, against reading and WebCrypto alone`, '≥ 0.8', 'seal', 'bare'),
+    row(`send ${gib} GiB until it is on disk, against a plain PUT`, '≥ 0.75', 'send', 'put'),
+    row(`collect ${gib} GiB to disk, against a plain GET`, '≥ 0.5', 'collect', 'get'),
+  ]
 }
 
 /** Ten thousand small files against one of their size; the largest number there may be, once. */
@@ -97,26 +91,24 @@ async function manyFiles({ rounds }: Asked, folder: string): Promise<Row[]> {
   ]
 }
 
-/** The same with the larger file, for what the page holds. */
-async function pageMemory({ gib, memoryGib }: Asked, folder: string, small: number[]): Promise<Row[]> {
+/** What the page holds, in a browser of its own for each size: pages of one site share a process, and what it has kept. */
+async function pageMemory({ gib, memoryGib }: Asked, folder: string): Promise<Row[]> {
   const path = join(folder, 'plain')
-  const sizeBytes = memoryGib * 1_024 * mib
-  await makeFile(path, sizeBytes)
-  const { sent, collected } = await inChromium(async (browser, url) =>
-    passed(browser, url, { input: 'files', paths: [path], sizeBytes }),
-  )
-  return [
-    memoryRow(`Chromium: page’s memory to send ${memoryGib} GiB, against ${gib} GiB`, small[0]!, sent.pageMib, 300),
-    memoryRow(
-      `Chromium: page’s memory to collect ${memoryGib} GiB, against ${gib} GiB`,
-      small[1]!,
-      collected.pageMib,
-      300,
-    ),
-  ]
+  const held = async (gibibytes: number) => {
+    const sizeBytes = gibibytes * 1_024 * mib
+    await makeFile(path, sizeBytes)
+    return inChromium(async (browser, url) => passed(browser, url, { input: 'files', paths: [path], sizeBytes }))
+  }
+  const [small, large] = [await held(gib), await held(memoryGib)]
+  const row = (what: string, of: (taken: typeof small) => number) =>
+    memoryRow(`Chromium: page’s memory to ${what} ${memoryGib} GiB, against ${gib} GiB`, of(small), of(large), 300)
+  return [row('send', ({ sent }) => sent.pageMib), row('collect', ({ collected }) => collected.pageMib)]
 }
 
 export async function browserRows(asked: Asked, folder: string): Promise<Row[]> {
-  const { rows, pageMib } = await largeFile(asked, folder)
-  return [...rows, ...(await manyFiles(asked, folder)), ...(await pageMemory(asked, folder, pageMib))]
+  return [
+    ...(await largeFile(asked, folder)),
+    ...(await manyFiles(asked, folder)),
+    ...(await pageMemory(asked, folder)),
+  ]
 }
