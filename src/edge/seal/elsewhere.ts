@@ -12,14 +12,14 @@ async function* inThread<Out extends Item>(task: Task, blocks: AsyncIterable<Ite
     // Each chunk leaves 64 KiB of garbage behind few objects: small and frequent collections are the cheap ones.
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
+  const { send, receive, fail, stop } = lane<Out>(worker, blocks)
+  worker.on('error', fail)
+  const sending = send().catch(fail)
   try {
-    const { send, receive, fail } = lane<Out>(worker, blocks)
-    worker.on('error', fail)
-    const sending = send().catch(fail)
     yield* receive()
-    await sending
   } finally {
-    await worker.terminate()
+    stop()
+    await Promise.all([sending, worker.terminate()])
   }
 }
 

@@ -29,6 +29,7 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
   let wake = () => {}
   let sent = 0
   let taken = 0
+  let isOver = false
   let free: Item['free']
   const post = (letter: Letter, bytes?: Bytes) => port.postMessage(letter, bytes ? [bytes.buffer] : [])
   const roomed = new EventTarget()
@@ -46,7 +47,8 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
   async function send(): Promise<void> {
     for await (const { free: give, ...item } of out) {
       free = give
-      while (sent - taken >= ahead) await once(roomed, 'room')
+      while (sent - taken >= ahead && !isOver) await once(roomed, 'room')
+      if (isOver) return
       sent += 1
       post({ kind: 'item', item }, item.bytes)
     }
@@ -72,5 +74,10 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
   }
   const tellFailure = (error: unknown) =>
     post({ kind: 'failed', error, ...(error instanceof ProblemError ? { problem: error.problem } : {}) })
-  return { send, receive, fail, tellFailure }
+  /** Has `send` come back, and let go of what it sends: nobody takes it any more. */
+  const stop = () => {
+    isOver = true
+    roomed.dispatchEvent(new Event('room'))
+  }
+  return { send, receive, fail, tellFailure, stop }
 }
