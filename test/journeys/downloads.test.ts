@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -177,8 +177,12 @@ async function aChromiumRecipient(prepare: () => void = () => {}) {
   page.on('download', (download) =>
     ends.push(
       download.failure().then(async (failure) => {
-        if (failure === null) await download.saveAs(join(downloads, download.suggestedFilename()))
-        return failure
+        if (failure !== null) return failure
+        const saved = join(downloads, download.suggestedFilename())
+        // It is copied there bit by bit, and must not be taken for the whole meanwhile.
+        await download.saveAs(`${saved}.part`)
+        await rename(`${saved}.part`, saved)
+        return null
       }),
     ),
   )

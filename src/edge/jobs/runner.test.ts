@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { fail, ok, orThrow } from '#core/kit/outcome'
 import { enqueue, startJobs, type JobIds } from '#edge/jobs/runner'
@@ -153,7 +154,9 @@ test('jobs go on after every connection to the database was cut', async (t) => {
   await jobs.work('tidy', async (ids) => ran.resolve(ids))
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()`.execute(open('owner').db)
-  await inTransaction(db, async (tx) => ok(await enqueue(tx, 'tidy', { id: 'later' })))
+  const ask = () => inTransaction(db, async (tx) => ok(await enqueue(tx, 'tidy', { id: 'later' })))
+  // Whoever asks on a connection that has not noticed the cut yet is told so, and asks again.
+  while (!(await ask().catch(() => undefined))) await delay(50)
   assert.deepEqual(await ran.promise, { id: 'later' })
   assert.doesNotMatch(lines.join('\n'), /later/)
   await jobs.stop()

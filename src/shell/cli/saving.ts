@@ -133,22 +133,28 @@ class SmallFiles {
   }
 
   async save(): Promise<void> {
-    const files = this.#waiting.map(({ entry, bytes }) => {
-      const names = namesOf(this.#place, entry.path)
-      mkdirSync(dirname(names.target), { recursive: true })
-      const file = openSync(names.partial, partialFlags, 0o600)
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
-      futimesSync(file, entry.modifiedSeconds, entry.modifiedSeconds)
-      return { ...names, file }
-    })
+    // Up to its first waiting each runs at once, so all are written before the disk is waited for.
+    const saved = await Promise.allSettled(this.#waiting.map((each) => this.#write(each)))
     this.#waiting = []
-    const synced = await Promise.allSettled(files.map(({ file }) => synchronise(file)))
-    for (const { file } of files) closeSync(file)
-    for (const [n, { partial, target }] of files.entries()) {
-      const result = synced[n]!
-      if (result.status === 'rejected') throw result.reason
+    for (const each of saved) {
+      if (each.status === 'rejected') throw each.reason
+      const { partial, target } = each.value
       if (!takeName(partial, target)) throw there(target)
     }
+  }
+
+  async #write({ entry, bytes }: { entry: OpenedEntry; bytes: Uint8Array }): Promise<ReturnType<typeof namesOf>> {
+    const names = namesOf(this.#place, entry.path)
+    mkdirSync(dirname(names.target), { recursive: true })
+    const file = openSync(names.partial, partialFlags, 0o600)
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+      futimesSync(file, entry.modifiedSeconds, entry.modifiedSeconds)
+      await synchronise(file)
+    } finally {
+      closeSync(file)
+    }
+    return names
   }
 }
 
