@@ -340,6 +340,28 @@ test('by one connection, nothing of one person’s work is there for the next, h
   await pool.end()
 })
 
+test('whoever cannot be told apart is done nothing for, though the first statement is sent before that is known', async () => {
+  // The keeper's login may not become anybody else.
+  const pool = new Pool({ connectionString: open('keeper').connectionString, max: 1, pipeline: true })
+  const db: Db = new Kysely<Tables>({ dialect: new ContextDialect({ pool }, { as: 'stranger' }) })
+  // A lock of the session stays when its transaction is undone: it would show that the statement ran.
+  const acts = (on: Db) => sql`select pg_advisory_lock(7)`.execute(on)
+  const refused = /permission denied to set role/
+  await assert.rejects(acts(db), refused)
+  await assert.rejects(db.transaction().execute(acts), refused)
+  await assert.rejects(
+    db.transaction().execute(async () => {}),
+    refused,
+  )
+  await assert.rejects(
+    db.transaction().execute(async (tx) => Promise.all([acts(tx), acts(tx)])),
+    refused,
+  )
+  const { rows } = await pool.query(`select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()`)
+  assert.equal(rows.length, 0)
+  await pool.end()
+})
+
 test('a statement that fails has done nothing, and one that succeeds is committed when it answers', async () => {
   const rate = { key: Buffer.from('k'), used: 1, endsAt: new Date() }
   await stranger.insertInto('rates').values(rate).execute()
