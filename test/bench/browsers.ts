@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { aReadyTransfer, sergeant } from '#test/sending'
-import { apiOf, mailedCode, parcelLink, signIn } from '../journeys/support.ts'
+import { acknowledge, apiOf, proveMailbox, signIn, wordsOn } from '../journeys/support.ts'
 import type { Prepared } from './chromium.ts'
 import type { PlainServer } from './plain-server.ts'
 
@@ -111,10 +111,7 @@ export async function send(browser: Prepared, url: string, chosen: Chosen): Prom
   }
   const fromMs = await pressAlone(browser, 'form[data-choose] button:not([type=button])')
   const { value, mostMib } = await watched(browser, isSealed())
-  const words = await browser.attached(async (page) => {
-    await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
-    return (await page.locator('[data-phrase] li').allTextContents()).join(' ')
-  })
+  const words = await browser.attached(wordsOn)
   return { seconds: (value - fromMs) / 1_000, pageMib: mostMib, words }
 }
 
@@ -123,13 +120,8 @@ const saveButton = ':is([data-save-only], [data-save-all]):not([hidden]):enabled
 /** Collects the parcel that was sent last, from opening it until it lies among the browser's downloads. */
 export async function collect(browser: Prepared, url: string, words: string, sizeBytes: number): Promise<Taken> {
   await browser.attached(async (page) => {
-    const context = page.context()
-    await page.goto(await parcelLink(context, url, sergeant.email))
-    await page.getByRole('button', { name: 'Send me a code' }).click()
-    await page.getByLabel('Code').fill(await mailedCode(context, url, sergeant.email))
-    await page.getByRole('button', { name: 'Continue' }).click()
-    for (const name of ['purpose', 'limits', 'handling']) await page.locator(`#${name}`).check()
-    await page.getByRole('button', { name: 'Open the parcel' }).click()
+    await proveMailbox(page, url, sergeant.email)
+    await acknowledge(page)
     await page.getByLabel('The seven words').fill(words)
     // A dialog of the system's own cannot be answered here: the service worker saves.
     await page.evaluate(() => delete (window as { showSaveFilePicker?: unknown }).showSaveFilePicker)

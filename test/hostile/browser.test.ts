@@ -8,7 +8,19 @@ import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { runSafehand } from '#shell/cli/safehand'
 import { aReadyTransfer, sergeant } from '#test/sending'
-import { aChromium, aDemonstration, apiOf, complaintsOf, mailedCode, parcelLink, signIn } from '../journeys/support.ts'
+import {
+  aChromium,
+  aDemonstration,
+  acknowledge,
+  apiOf,
+  complaintsOf,
+  mailedCode,
+  openWith,
+  parcelLink,
+  proveMailbox,
+  signIn,
+  wordsOn,
+} from '../journeys/support.ts'
 
 const demonstration = await aDemonstration({ after })
 const { url } = demonstration
@@ -92,20 +104,14 @@ test('names that it may hold are sealed, opened, shown and saved as names', asyn
   await page.fill('#message', message)
   await page.getByRole('button', { name: 'Seal and send' }).click()
   await page.getByRole('heading', { name: 'Sealed and sent' }).waitFor()
-  await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
-  const words = (await page.locator('[data-phrase] li').allTextContents()).join(' ')
+  const words = await wordsOn(page)
 
   const recipient = await (await chromium.newContext({ acceptDownloads: true })).newPage()
   complaints.push(...watch(recipient))
   const theirs = watch(recipient)
-  await recipient.goto(await parcelLink(context, url, sergeant.email))
-  await recipient.getByRole('button', { name: 'Send me a code' }).click()
-  await recipient.getByLabel('Code').fill(await mailedCode(context, url, sergeant.email))
-  await recipient.getByRole('button', { name: 'Continue' }).click()
-  for (const id of ['purpose', 'limits', 'handling']) await recipient.locator(`#${id}`).check()
-  await recipient.getByRole('button', { name: 'Open the parcel' }).click()
-  await recipient.getByLabel('The seven words').fill(words)
-  await recipient.getByRole('button', { name: 'Open', exact: true }).click()
+  await proveMailbox(recipient, url, sergeant.email)
+  await acknowledge(recipient)
+  await openWith(recipient, words)
   await recipient.getByText('Checked. You can save it now.').waitFor()
   const inside = await recipient.innerText('main')
   assert.ok(inside.includes('<img src=x onerror=alert(1)>{{7*7}}') && inside.includes('{{7+7}}${7+7}.html'))

@@ -13,13 +13,17 @@ import { aReadyTransfer, sergeant } from '#test/sending'
 import {
   aChromium,
   aDemonstration,
+  acknowledge,
   apiOf,
   complaintsOf,
   mailedCode,
+  openWith,
   parcelLink,
   phone,
+  proveMailbox,
   remote,
   signIn,
+  wordsOn,
 } from './support.ts'
 
 const demonstration = await aDemonstration({ after })
@@ -76,35 +80,13 @@ async function aSentParcel(paths: string[] = [files.report]) {
   return sender
 }
 
-/** The words on the sender's page, shown or not yet. */
-async function wordsOn(page: Page): Promise<string> {
-  await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
-  return (await page.locator('[data-phrase] li').allTextContents()).join(' ')
-}
-
 /** A recipient who has followed the link and proved the mailbox. */
 async function aRecipient() {
   const context = await chromium.newContext()
   const page = await context.newPage()
   const complaints = complaintsOf(page)
-  await page.goto(await parcelLink(context, url, sergeant.email))
-  await page.getByRole('button', { name: 'Send me a code' }).click()
-  await page.getByLabel('Code').waitFor()
-  await page.getByLabel('Code').fill(await mailedCode(context, url, sergeant.email))
-  await page.getByRole('button', { name: 'Continue' }).click()
-  await page.getByRole('heading', { name: 'Before you open it' }).waitFor()
+  await proveMailbox(page, url, sergeant.email)
   return { context, page, complaints }
-}
-
-async function acknowledge(page: Page) {
-  for (const name of ['purpose', 'limits', 'handling']) await page.locator(`#${name}`).check()
-  await page.getByRole('button', { name: 'Open the parcel' }).click()
-  await page.getByRole('heading', { name: 'Open your parcel' }).waitFor()
-}
-
-async function open(page: Page, phrase: string) {
-  await page.getByLabel('The seven words').fill(phrase)
-  await page.getByRole('button', { name: 'Open', exact: true }).click()
 }
 
 const isInside = (page: Page) => page.getByText('Checked. You can save it now.').waitFor({ timeout: 120_000 })
@@ -138,7 +120,7 @@ test('files are sealed, told and collected, and both hold a receipt', async () =
   await sender.page.getByText('Told by telephone').waitFor()
 
   await acknowledge(page)
-  await open(page, `  ${(await wordsOn(sender.page)).toUpperCase().replaceAll(' ', ', ')}`)
+  await openWith(page, `  ${(await wordsOn(sender.page)).toUpperCase().replaceAll(' ', ', ')}`)
   await isInside(page)
   const inside = await page.innerText('main')
   assert.match(inside, /Please ring me when you have read it\.\nPriya/)
@@ -241,9 +223,9 @@ test('new words are made in the browser that sealed it; another browser says tha
   assert.notEqual(words, before)
   const { page } = await aRecipient()
   await acknowledge(page)
-  await open(page, before)
+  await openWith(page, before)
   await page.getByRole('heading', { name: 'This phrase does not open this parcel' }).waitFor()
-  await open(page, words)
+  await openWith(page, words)
   await isInside(page)
   const elsewhere = await (await chromium.newContext()).newPage()
   await signIn(elsewhere, url, 'Priya Nair')
@@ -264,7 +246,7 @@ async function aLargeParcelOpened(prepare: () => void) {
   const recipient = await aRecipient()
   await recipient.page.addInitScript(prepare)
   await acknowledge(recipient.page)
-  await open(recipient.page, await wordsOn(sender.page))
+  await openWith(recipient.page, await wordsOn(sender.page))
   await isInside(recipient.page)
   return { sender, ...recipient }
 }
@@ -380,7 +362,7 @@ test('another browser of the same recipient reads the terms again, because its k
   await acknowledge((await aRecipient()).page)
   const { context, page } = await aRecipient()
   await acknowledge(page)
-  await open(page, await wordsOn(sender.page))
+  await openWith(page, await wordsOn(sender.page))
   await isInside(page)
   await saveBy(page, 'Save')
   await page.getByRole('link', { name: 'Download the receipt' }).waitFor()
@@ -415,7 +397,7 @@ test('a browser without ChaCha20-Poly1305 and Ed25519 of its own seals, signs, o
   await without(context)
   await page.reload()
   await acknowledge(page)
-  await open(page, await wordsOn(sender.page))
+  await openWith(page, await wordsOn(sender.page))
   await isInside(page)
   assert.match(await page.innerText('main'), /Signed by the sender’s own device/)
   await saveBy(page, 'Save')

@@ -12,13 +12,15 @@ import { aReadyTransfer, sergeant } from '#test/sending'
 import {
   aChromium,
   aDemonstration,
+  acknowledge,
   apiOf,
   complaintsOf,
   faultsOf,
-  mailedCode,
+  openWith,
   overflowOf,
-  parcelLink,
+  proveMailbox,
   signIn,
+  wordsOn,
 } from './support.ts'
 
 const MiB = 1024 * 1024
@@ -168,16 +170,9 @@ const keptBy = (page: Page) =>
 async function collected(words: string): Promise<Buffer> {
   const context = await chromium.newContext()
   const page = await context.newPage()
-  await page.goto(await parcelLink(context, url, sergeant.email))
-  await page.getByRole('button', { name: 'Send me a code' }).click()
-  await page.getByLabel('Code').waitFor()
-  await page.getByLabel('Code').fill(await mailedCode(context, url, sergeant.email))
-  await page.getByRole('button', { name: 'Continue' }).click()
-  await page.getByRole('heading', { name: 'Before you open it' }).waitFor()
-  for (const name of ['purpose', 'limits', 'handling']) await page.locator(`#${name}`).check()
-  await page.getByRole('button', { name: 'Open the parcel' }).click()
-  await page.getByLabel('The seven words').fill(words)
-  await page.getByRole('button', { name: 'Open', exact: true }).click()
+  await proveMailbox(page, url, sergeant.email)
+  await acknowledge(page)
+  await openWith(page, words)
   await page.getByText('Checked. You can save it now.').waitFor()
   const [download] = await Promise.all([
     page.waitForEvent('download'),
@@ -186,11 +181,6 @@ async function collected(words: string): Promise<Buffer> {
   const bytes = await readFile(await download.path())
   await context.close()
   return bytes
-}
-
-async function wordsOn(page: Page): Promise<string> {
-  await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
-  return (await page.locator('[data-phrase] li').allTextContents()).join(' ')
 }
 
 test('after the page was left and after it crashed only what is missing is sent, and everything arrives as it was', async () => {

@@ -212,3 +212,33 @@ export async function mailedCode(context: BrowserContext, url: string, to: strin
   }
   throw new Error(`No code was mailed to ${to}`)
 }
+
+/** The words on the sender's page, shown or not yet. */
+export async function wordsOn(page: Page): Promise<string> {
+  await page.locator('[data-phrase] li').first().waitFor({ state: 'attached' })
+  return (await page.locator('[data-phrase] li').allTextContents()).join(' ')
+}
+
+/** Follows the link in the newest mail as its recipient, and proves the mailbox: the terms are shown next. */
+export async function proveMailbox(page: Page, url: string, to: string): Promise<void> {
+  const context = page.context()
+  await page.goto(await parcelLink(context, url, to))
+  await page.getByRole('button', { name: 'Send me a code' }).click()
+  await page.getByLabel('Code').waitFor()
+  await page.getByLabel('Code').fill(await mailedCode(context, url, to))
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByRole('heading', { name: 'Before you open it' }).waitFor()
+}
+
+/** Agrees to the terms: the words are asked for next. */
+export async function acknowledge(page: Page): Promise<void> {
+  for (const name of ['purpose', 'limits', 'handling']) await page.locator(`#${name}`).check()
+  await page.getByRole('button', { name: 'Open the parcel' }).click()
+  await page.getByRole('heading', { name: 'Open your parcel' }).waitFor()
+}
+
+/** Types the words and presses 'Open'. */
+export async function openWith(page: Page, words: string): Promise<void> {
+  await page.getByLabel('The seven words').fill(words)
+  await page.getByRole('button', { name: 'Open', exact: true }).click()
+}

@@ -14,6 +14,8 @@ export interface SlowProxy {
   ranges: string[]
   /** Whether requests for sealed content are broken off; the line stays up for everything else. */
   isCut: boolean
+  /** Whether they get no answer instead, as from a line that died without a word. */
+  isSilent: boolean
   /** Breaks off what is under way now. */
   cut(): void
 }
@@ -26,6 +28,7 @@ export async function startSlowProxy(t: { after(clean: () => Promise<void>): voi
     contentBytes: 0,
     ranges: [],
     isCut: false,
+    isSilent: false,
     cut: () => underWay.forEach((answer) => answer.destroy()),
   }
 
@@ -46,6 +49,7 @@ export async function startSlowProxy(t: { after(clean: () => Promise<void>): voi
       proxy.ranges.push(asked.headers.range ?? '')
       underWay.add(answer)
       answer.on('close', () => underWay.delete(answer))
+      if (proxy.isSilent) return
       if (proxy.isCut) return void answer.destroy()
     }
     const upstream = request(asked.url!, { method: asked.method, headers: asked.headers }, (response) => {

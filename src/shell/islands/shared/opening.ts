@@ -79,25 +79,27 @@ export async function open(order: OpenOrder, onWaiting: OnWaiting): Promise<Outc
 /** A connection that brings nothing for so long is dead. */
 const stallMs = 60_000
 
-/** A range of the sealed content. A connection that breaks is taken up again where it broke. */
+/** A range of the sealed content. A connection that breaks, or brings nothing, is taken up again where it broke. */
 async function* contentOf(
   recipientId: string,
   { start, end }: { start: number; end: number },
   onWaiting: OnWaiting,
 ): AsyncGenerator<Uint8Array> {
   for (let at = start; at < end;) {
-    const broken = new AbortController()
+    let broken: AbortController
+    const unlessStalled = <T>(work: Promise<T>) => {
+      const stall = setTimeout(() => broken.abort(), stallMs)
+      return work.finally(() => clearTimeout(stall))
+    }
     const headers = { range: `bytes=${at}-${end - 1}` }
-    const answer = await untilAnswered(
-      () => fetch(`/api/collect/${recipientId}/content`, { headers, signal: broken.signal }),
-      onWaiting,
-    )
+    const answer = await untilAnswered(() => {
+      broken = new AbortController()
+      return unlessStalled(fetch(`/api/collect/${recipientId}/content`, { headers, signal: broken.signal }))
+    }, onWaiting)
     const reader = answer.body!.getReader()
     try {
       for (;;) {
-        const stall = setTimeout(() => broken.abort(), stallMs)
-        const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }) as const)
-        clearTimeout(stall)
+        const { done, value } = await unlessStalled(reader.read()).catch(() => ({ done: true, value: undefined }))
         if (done || !value) break
         at += value.length
         yield value
