@@ -31,7 +31,10 @@ async function* sealParts(job: SealJob, runs: AsyncIterable<Block>, tools: SealT
   const cipher = await tools.cipher(job.streamKey)
   async function* sealed() {
     yield job.prefix
-    yield* sealRuns(cipher, runs)
+    for await (const { bytes, free } of sealRuns(cipher, runs)) {
+      yield bytes
+      free(bytes)
+    }
   }
   yield* mapInOrder(blocksOf(sealed(), job.partSizeBytes), tools.digestsAtOnce, async ({ bytes, free }) => ({
     bytes,

@@ -69,21 +69,31 @@ export interface Block {
 }
 
 /**
+ * Memory of one size that is used again when it was given back. New memory costs as much as what is done with it: the
+ * system clears every page.
+ */
+export function memoryOf(sizeBytes: number) {
+  const spare: Bytes[] = []
+  return {
+    take: (): Bytes => spare.pop() ?? new Uint8Array(sizeBytes),
+    free: (bytes: Bytes): void => void (bytes.length === sizeBytes && spare.push(bytes)),
+  }
+}
+
+/**
  * Cuts a flow into blocks of exactly `sizeBytes`, all but the last. There is always one, empty if nothing came. A piece
  * of the flow is copied before the next is asked for, so that its owner may use its memory again.
  */
 export async function* blocksOf(flow: ByteFlow, sizeBytes: number): AsyncGenerator<Block> {
-  const spare: Bytes[] = []
-  // New memory costs as much as what is done with it: the system clears every page.
-  const free = (bytes: Bytes) => void (bytes.length === sizeBytes && spare.push(bytes))
-  let block: Bytes = new Uint8Array(sizeBytes)
+  const { take, free } = memoryOf(sizeBytes)
+  let block = take()
   let used = 0
   for await (let piece of piecesOf(flow)) {
     while (piece.length > 0) {
       // A full block waits for one more byte, so that the last one is known to be the last.
       if (used === sizeBytes) {
         yield { bytes: block, isLast: false, free }
-        block = spare.pop() ?? new Uint8Array(sizeBytes)
+        block = take()
         used = 0
       }
       const taken = Math.min(sizeBytes - used, piece.length)

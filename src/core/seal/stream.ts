@@ -1,7 +1,7 @@
 import { type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
-import { blocksOf, mapInOrder, type Block, type ByteFlow } from '#core/seal/flow'
+import { blocksOf, mapInOrder, memoryOf, type Block, type ByteFlow } from '#core/seal/flow'
 
 /** Plain bytes in one chunk of an age payload, and the tag each chunk carries when sealed. */
 export const chunkBytes = 64 * 1024
@@ -22,7 +22,8 @@ export interface Run {
 
 /** Seals and opens runs under one key. A run is the unit that can be given to another thread. */
 export interface RunCipher {
-  seal(run: Run): Promise<Bytes>
+  /** Writes the run, sealed, to `into`, which has just the size. */
+  seal(run: Run, into: Bytes): Promise<void>
   /** The plain bytes up to the first chunk that does not open, and whether that was all of them. */
   open(run: Run): Promise<{ plain: Bytes; isWhole: boolean }>
 }
@@ -39,15 +40,13 @@ export interface ChunkCipher {
 /** A run's cipher from a chunk's cipher, all chunks of the run in flight together. */
 export function chunkwise(one: ChunkCipher): RunCipher {
   return {
-    async seal({ first, isLast, bytes }) {
+    async seal({ first, isLast, bytes }, sealed) {
       const count = chunkCount(bytes.length, chunkBytes)
-      const sealed = new Uint8Array(bytes.length + count * tagBytes)
       const sealing = Array.from({ length: count }, async (_, i) => {
         const nonce = chunkNonce(first + i, isLast && i === count - 1)
         return one.seal(nonce, part(bytes, i, chunkBytes), part(sealed, i, sealedChunkBytes))
       })
       await Promise.all(sealing)
-      return sealed
     },
     async open({ first, isLast, bytes }) {
       const count = chunkCount(bytes.length, sealedChunkBytes)
@@ -88,16 +87,20 @@ export const sealedSize = (plainBytes: number): number => plainBytes + tagBytes 
  *
  * @source age v1 (C2SP age 1.1.0), section Payload: the STREAM construction over 64 KiB ChaCha20-Poly1305 chunks
  */
-export const sealPayload = (cipher: RunCipher, plain: ByteFlow): AsyncGenerator<Bytes> =>
-  sealRuns(cipher, blocksOf(plain, runBytes))
+export async function* sealPayload(cipher: RunCipher, plain: ByteFlow): AsyncGenerator<Bytes> {
+  for await (const { bytes } of sealRuns(cipher, blocksOf(plain, runBytes))) yield bytes
+}
 
-/** The same for a payload that is cut into blocks of `runBytes` already. */
-export const sealRuns = (cipher: RunCipher, runs: AsyncIterable<Block>): AsyncGenerator<Bytes> =>
-  mapInOrder(runs, runsAtOnce, async ({ bytes, isLast, free }, n) => {
-    const sealed = await cipher.seal({ first: n * runChunks, bytes, isLast })
-    free(bytes)
-    return sealed
+/** The same for a payload that is cut into blocks of `runBytes` already, and by somebody who gives memory back. */
+export function sealRuns(cipher: RunCipher, runs: AsyncIterable<Block>): AsyncGenerator<Omit<Block, 'isLast'>> {
+  const { take, free } = memoryOf(sealedSize(runBytes))
+  return mapInOrder(runs, runsAtOnce, async (run, n) => {
+    const bytes = run.bytes.length === runBytes ? take() : new Uint8Array(sealedSize(run.bytes.length))
+    await cipher.seal({ first: n * runChunks, bytes: run.bytes, isLast: run.isLast }, bytes)
+    run.free(run.bytes)
+    return { bytes, free }
   })
+}
 
 /**
  * Opens a payload in order, releasing only authentic bytes.
