@@ -260,6 +260,9 @@ test('a large parcel is streamed to disk by the service worker', async () => {
   const bytes = await readFile(await download.path())
   assert.equal(bytes.length, largeBytes)
   assert.equal(bytes.subarray(-3).toString(), 'end')
+  // Had it the workers' own addresses as well, all that they send and fetch would go through it.
+  const scopes = () => navigator.serviceWorker.getRegistrations().then((all) => all.map(({ scope }) => scope))
+  for (const scope of await page.evaluate(scopes)) assert.match(scope, /\/download\/$/)
   await page.getByRole('link', { name: 'Download the receipt' }).waitFor()
   assert.deepEqual(complaints, [])
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, mock, test, type TestContext } from 'node:test'
 import fc from 'fast-check'
+import { letGo } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, ok } from '#core/kit/outcome'
 import type { Blobs } from '#edge/blobs/blobs'
@@ -49,6 +50,19 @@ for (const [name, make] of Object.entries(makers)) {
       )
       assert.equal(await text(blobs, 'parcels/p1/content/0'), 'safehand')
       assert.equal(await blobs.size('parcels/p1/content/0'), 8)
+    })
+
+    test('a piece whose memory is let go of when the next is asked for has been stored by then', async (t) => {
+      const blobs = await make(t)
+      async function* lettingGo() {
+        for await (const piece of pieces(...['one', 'two', 'three'].map((word) => new TextEncoder().encode(word)))) {
+          yield piece
+          letGo(piece)
+          assert.equal(piece.length, 0)
+        }
+      }
+      await blobs.put('k', lettingGo(), { sizeMax, sha256: sha256('onetwothree') })
+      assert.equal(await text(blobs, 'k'), 'onetwothree')
     })
 
     test('an empty blob is a blob', async (t) => {

@@ -24,6 +24,7 @@ export interface Blobs {
    * power. When it comes back with a problem, what was there before is there still. When it throws, what is there is
    * the old or the new, whole: put it again.
    *
+   * @param source - the memory of a piece may be used for something else once the next is asked for
    * @param expected - `sizeMax` in bytes; `sha256` in lower-case hexadecimal when it is known beforehand
    * @returns `too-large` above `sizeMax`, `digest-differs` when the bytes are others than expected
    */

@@ -34,7 +34,7 @@ export function memoryBlobs(now: () => Date = () => new Date()): FaultyBlobs {
       attempt('put', key, async () => {
         const measured = measure(source, expected)
         try {
-          const bytes = concat(...(await Array.fromAsync(measured.bytes())))
+          const bytes = concat(...(await Array.fromAsync(measured.bytes(), (piece) => new Uint8Array(piece))))
           const outcome = measured.result()
           if (outcome.ok) kept.set(key, { bytes, putAt: now() })
           return outcome

@@ -1,15 +1,14 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey } from 'node:crypto'
+import { letGo } from '#core/kit/bytes'
 import { chunkwise, tagBytes, type PayloadCipher } from '#core/seal/stream'
 import { randomBytes, type SealTools } from '#core/seal/tools'
 import { elsewhere } from '#edge/seal/elsewhere'
 
 const algorithm = 'chacha20-poly1305'
 
-/** Copies bytes, and frees their memory at once: left to the collector it would be new memory for each chunk. */
-function moveInto(into: Uint8Array, bytes: Buffer): void {
+function moveInto(into: Uint8Array, bytes: Uint8Array): void {
   into.set(bytes)
-  const memory = bytes.buffer as ArrayBuffer
-  if (memory.byteLength === bytes.length) memory.transfer(0)
+  letGo(bytes)
 }
 
 const nodeCipher: PayloadCipher = (streamKey) => {

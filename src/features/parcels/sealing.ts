@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { fromBase64, fromHex, sameBytes } from '#core/kit/bytes'
+import { fromBase64, fromHex, letGo, sameBytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { parcelRoot, rootSignedBytes } from '#core/seal/parcel'
@@ -206,13 +206,21 @@ export async function putPart(
  */
 async function keepBytes(house: House, key: string, body: Readable, expected: { sizeMax: number; sha256: string }) {
   try {
-    return await house.blobs.put(key, body.iterator({ destroyOnReturn: false }), expected)
+    return await house.blobs.put(key, lettingGo(body), expected)
   } finally {
     let left = expected.sizeMax
     body.on('data', ({ length }: Buffer) => {
       left -= length
       if (left < 0) body.destroy()
     })
+  }
+}
+
+/** What a connection brings, each piece gone when the next is asked for. */
+async function* lettingGo(body: Readable): AsyncGenerator<Uint8Array> {
+  for await (const piece of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    yield piece
+    letGo(piece)
   }
 }
 

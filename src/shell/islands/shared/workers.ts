@@ -19,12 +19,15 @@ const trusted = (url: string): string => policy?.createScriptURL(url) ?? url
 export const startWorker = (name: 'seal' | 'open'): Worker =>
   new Worker(trusted(known[name]), { name: `safehand-${name}` })
 
+const downloads = new URL('download/', import.meta.url).href
+
 /**
- * Registers the service worker that saves large files. It answers for addresses under its own folder only. Fails where
- * the browser has none (inside other programs) or lets none be (some private windows).
+ * Registers the service worker that saves large files. It answers for addresses under `download/` only: were these
+ * workers' own addresses among them, everything that they send and fetch would pass through it. Fails where the browser
+ * has none (inside other programs) or lets none be (some private windows).
  */
 export const registerDownloads = async (): Promise<ServiceWorkerRegistration> =>
-  navigator.serviceWorker.register(trusted(known.download))
+  navigator.serviceWorker.register(trusted(known.download), { scope: downloads })
 
 /** Where the browser fetches a file that the service worker opens. */
-export const downloadAddress = (id: string): string => new URL(`download/${id}`, import.meta.url).href
+export const downloadAddress = (id: string): string => downloads + id
