@@ -28,6 +28,9 @@ export const limits = {
   formBytes: 256 * 1024,
   // The slowest genuine request is a part of 8 MiB at 256 kbit/s: 8 × 1,048,576 × 8 / 256,000 = 262 s.
   requestMs: 300_000,
+  // At most so many parts are under way, each in memory until it is acknowledged; fewer where one would take longer.
+  partsAtOnce: 3,
+  partMs: 60_000,
   headersMs: 15_000,
   // Longer than a proxy keeps its idle connections to us (nginx: 60 s), so that none is closed under a request.
   keepAliveMs: 65_000,

@@ -19,9 +19,6 @@ import { runBytes, sealedSize } from '#core/seal/stream'
 import { layout, measured, writeTar, type SealSource } from '#core/seal/tar-index'
 import { type SealTools } from '#core/seal/tools'
 
-/** Parts that may be under way to the server at once; each stays in memory until it is acknowledged. */
-const partsAtOnce = 3
-
 /**
  * A sealing that has begun, to be kept (it is secret) if it is to go on after a reload. `parts` holds the SHA-256 of
  * every part that may have been sent.
@@ -118,7 +115,7 @@ async function sealContent(request: SealRequest, begun: BegunSealing, totalBytes
   const tar = writeTar(sources, tools, (place, digest) => (digests[place] = toHex(digest)))
   const { sealParts } = workPlace(totalBytes, tools)
   const sealed = sealParts({ prefix, streamKey, partSizeBytes }, blocksOf(tar, runBytes), tools)
-  const stored = mapInOrder(sealed, partsAtOnce, async ({ bytes, sha256, free }, n) => {
+  const stored = mapInOrder(sealed, limits.partsAtOnce, async ({ bytes, sha256, free }, n) => {
     const before = begun.parts.get(n)
     if (before !== undefined && before !== sha256) throw new ProblemError({ slug: 'seal-resume-differs' })
     await request.putPart(n, bytes, sha256)

@@ -3,6 +3,7 @@ import { fromHex, toBase64 } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { fail, orThrow, ProblemError, type Problem } from '#core/kit/outcome'
 import { problems, type ProblemSlug } from '#core/kit/problems'
+import { type newPace } from '#core/seal/pace'
 import { formTokenOf } from '#features/people/sessions'
 
 /** Where and as whom the command line calls. */
@@ -24,12 +25,16 @@ interface Sending {
   /** SHA-256 of `bytes`, hexadecimal. */
   sha256?: string
   headers?: Record<string, string>
+  pace?: ReturnType<typeof newPace>
   /** Whether to try again for a while when the server is away. Only for what may be said twice. */
   again?: boolean
 }
 
 /** A disk that is full stays full while we wait: the person is told. */
 const storageFull = problems['storage-full'].status
+
+/** What could not be sent in time may be, when less is under way. */
+const tooSlow = 408
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 
@@ -72,19 +77,27 @@ export class Api {
   }
 
   /** Puts bytes with their digest; the same bytes may be put again. */
-  async put(path: string, bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<void> {
-    await (await this.fetch('PUT', path, { bytes, sha256, again: true })).arrayBuffer()
+  async put(path: string, bytes: Uint8Array<ArrayBuffer>, sha256: string, pace?: Sending['pace']): Promise<void> {
+    await (await this.fetch('PUT', path, { bytes, sha256, again: true, ...(pace && { pace }) })).arrayBuffer()
   }
 
   /** One request, tried again with growing pauses for as long as `clientPatienceMs` if it may be. */
   async fetch(method: string, path: string, sending: Sending = {}): Promise<Response> {
-    const startedAt = performance.now()
+    // Waiting for its turn does not count.
+    let startedAt: number | undefined
+    const once = () => {
+      startedAt ??= performance.now()
+      return this.#once(method, path, sending)
+    }
     for (let pauseMs: number = limits.clientPauseMs; ; pauseMs = Math.min(2 * pauseMs, limits.clientPauseMsMax)) {
-      const answer = await this.#once(method, path, sending)
+      const answer = await (sending.pace ? sending.pace(once, isWell) : once())
       this.#wasReached ||= answer instanceof Response
       if (answer instanceof Response && answer.ok) return answer
-      const isAway = !(answer instanceof Response) || (answer.status >= 502 && answer.status !== storageFull)
-      const isLate = performance.now() - startedAt > limits.clientPatienceMs
+      const isAway =
+        !(answer instanceof Response) ||
+        answer.status === tooSlow ||
+        (answer.status >= 502 && answer.status !== storageFull)
+      const isLate = performance.now() - startedAt! > limits.clientPatienceMs
       if (sending.again && this.#wasReached && isAway && !isLate) {
         this.#caller.onWaiting?.()
         await wait(pauseMs)
@@ -134,6 +147,8 @@ export class Api {
     await this.#caller.onCookie?.(cookie)
   }
 }
+
+const isWell = (answer: Response | string): boolean => answer instanceof Response && answer.ok
 
 /** The problem that an answer stands for. A newer server may name one that we do not know: then its own words are shown. */
 async function problemOf(response: Response): Promise<Problem> {

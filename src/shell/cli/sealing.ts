@@ -1,6 +1,7 @@
 import { fromBase64, toHex } from '#core/kit/bytes'
 import { fail, orThrow, ProblemError, type Outcome, type Problem } from '#core/kit/outcome'
 import { makeLock, openLock, type LockRequest } from '#core/seal/locks'
+import { newPace } from '#core/seal/pace'
 import { newPhrase } from '#core/seal/passphrase'
 import { newSealing, sealParcel, type SealedParcel } from '#core/seal/seal'
 import { nodeTools } from '#edge/seal/node-tools'
@@ -174,6 +175,7 @@ async function sealOnce(
   { sealing, request, locks }: { sealing: Sealing; request: SendRequest; locks: LockRequest[] },
 ): Promise<Outcome<SealedParcel>> {
   const { kept, journal, arrived } = sealing
+  const pace = newPace(() => performance.now())
   const { parcelId, pq, partSizeBytes, reference, marking, purpose, limits, handling, keepUntil } = kept.begun
   try {
     return await sealParcel({
@@ -187,7 +189,7 @@ async function sealOnce(
       begun: sealingOf(kept, journal.parts),
       putPart: async (n, bytes, sha256) => {
         if ((await journal.keep(n, sha256)) !== sha256) throw new ProblemError({ slug: 'seal-resume-differs' })
-        if (arrived.get(n) !== sha256) await api.put(`/api/parcels/${parcelId}/parts/${n}`, bytes, sha256)
+        if (arrived.get(n) !== sha256) await api.put(`/api/parcels/${parcelId}/parts/${n}`, bytes, sha256, pace)
       },
       onProgress: progressBar(io, 'Sealing and sending'),
       sign,

@@ -2,6 +2,7 @@ import { fromHex, toBase64, type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { piecesOfBlob } from '#core/seal/flow'
 import { recipientOf, type LockRequest } from '#core/seal/locks'
+import { newPace } from '#core/seal/pace'
 import type { ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
 import { newSealing, sealParcel, tarSize, type BegunSealing, type SealedParcel } from '#core/seal/seal'
@@ -285,6 +286,7 @@ async function* readOf(file: File): AsyncGenerator<Uint8Array> {
  * kept before it first leaves; one that has arrived before is not sent again.
  */
 function partSender({ watch, totalBytes }: Work, { kept, secrets, arrived, store }: Sealing) {
+  const pace = newPace(() => performance.now())
   const sentBytes = new Map(arrived)
   const arrivedBytes = sum(arrived.values())
   let checkedBytes = 0
@@ -298,7 +300,7 @@ function partSender({ watch, totalBytes }: Work, { kept, secrets, arrived, store
     if (store && !secrets.parts.has(n) && (await store.keep(kept, n, sha256)) !== sha256)
       throw new ProblemError({ slug: 'seal-resume-differs' })
     const url = `/api/parcels/${kept.parcelId}/parts/${n}`
-    const put = async () => {
+    const putNow = async () => {
       let hasArrived = false
       try {
         const answer = await putBytes(url, bytes, sha256, (count) => note(n, count))
@@ -309,7 +311,7 @@ function partSender({ watch, totalBytes }: Work, { kept, secrets, arrived, store
         note(n, hasArrived ? bytes.length : 0)
       }
     }
-    await untilAnswered(put, watch.onWaiting)
+    await untilAnswered(() => pace(putNow, ({ ok }) => ok), watch.onWaiting)
   }
 }
 
