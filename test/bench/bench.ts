@@ -1,16 +1,18 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
  * (1), `--memory-gib N` that of the larger one for memory (8), `--rounds N` the rounds (3), `--only GROUP` (sealing,
- * browsers, pages, deciding, parts, register; more than once if you like) what is measured. Where it is all of it, writes
- * bench/results.json after each group.
+ * browsers, firefox, pages, deciding, parts, register; more than once if you like) what is measured. Where it is all of
+ * it, writes bench/results.json after each group.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { browserRows } from './browser-rows.ts'
 import { decidingRows } from './deciding.ts'
+import { firefoxRows } from './firefox-rows.ts'
 import { pageRows } from './pages.ts'
 import { partRows } from './parts.ts'
 import { registerRows } from './register.ts'
@@ -36,6 +38,7 @@ if (age.error) {
 const groups: Record<string, (asked: Asked, folder: string) => Row[] | Promise<Row[]>> = {
   sealing: sealingRows,
   browsers: browserRows,
+  firefox: firefoxRows,
   pages: pageRows,
   deciding: ({ rounds }) => [...thinkingRows(rounds), ...decidingRows()],
   parts: partRows,
@@ -55,15 +58,20 @@ const machine = {
   age: age.stdout.trim(),
 }
 const rows: Row[] = []
+// Stopped by a signal, everything that it started and wrote goes with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 for (const [name, measure] of Object.entries(groups)) {
   if (values.only?.includes(name) === false) continue
   const folder = await mkdtemp(join(tmpdir(), 'safehand-bench-'))
+  const clean = () => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', clean)
   try {
     const found = await measure(asked, folder)
     rows.push(...found)
     console.table(found.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    process.off('exit', clean)
+    clean()
   }
   const results = { takenAt: new Date().toISOString(), machine, asked, rows }
   if (!values.only) await writeFile(resultsFile, `${JSON.stringify(results, null, 2)}\n`)

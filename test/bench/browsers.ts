@@ -38,11 +38,11 @@ async function pressAlone(browser: Prepared, ...selectors: string[]): Promise<nu
 }
 
 /** Waits until the browser has saved a file of at least this size, and removes it. Answers when that was. */
-async function untilSaved(folder: string, sizeBytes: number): Promise<number> {
+export async function untilSaved(folder: string, sizeBytes: number): Promise<number> {
   for (;;) {
     for (const name of await readdir(folder)) {
       const found = await stat(join(folder, name)).catch(() => undefined)
-      if (!found || found.size < sizeBytes || name.endsWith('.crdownload')) continue
+      if (!found || found.size < sizeBytes || /\.(crdownload|part)$/.test(name)) continue
       await rm(join(folder, name))
       return Date.now()
     }

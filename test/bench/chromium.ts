@@ -33,6 +33,7 @@ export async function startChromium(): Promise<Prepared> {
     stdio: 'ignore',
     env: { ...process.env, LC_ALL: 'C.UTF-8' },
   })
+  process.once('exit', () => browser.kill('SIGKILL'))
   const port = async (): Promise<string> => {
     for (;;) {
       const text = await readFile(join(folder, 'DevToolsActivePort'), 'utf8').catch(() => '')

@@ -17,7 +17,7 @@ import type { Page as ChromiumPage } from 'playwright-core'
 import type { Page as FirefoxPage } from 'puppeteer-core'
 import { aReadyTransfer, sergeant } from '#test/sending'
 import { startSlowProxy, type SlowProxy } from '#test/slow-proxy'
-import { aFirefox } from './firefox.ts'
+import { aFirefox, press } from './firefox.ts'
 import { aChromium, aDemonstration, apiOf, mailedCode, parcelLink, signIn, wordsOn } from './support.ts'
 
 const MB = 1_000_000
@@ -82,18 +82,7 @@ const inFirefox = (page: FirefoxPage): Recipient => {
     )
   return {
     goto: (to) => page.goto(to),
-    press: async (text) => {
-      await page.waitForFunction(
-        (wanted) => {
-          const buttons = [...document.querySelectorAll<HTMLButtonElement>('main button:not([disabled])')]
-          const button = buttons.find((each) => each.checkVisibility() && each.textContent.trim().startsWith(wanted))
-          button?.click()
-          return button !== undefined
-        },
-        {},
-        text,
-      )
-    },
+    press: (text) => press(page, text),
     fill: async (selector, text) => page.locator(selector).fill(text),
     says,
     run: (what) => page.evaluate(what) as never,

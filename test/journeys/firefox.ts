@@ -68,3 +68,17 @@ export async function aFirefox(
     },
   }
 }
+
+/** Presses the button whose text begins with this, when it is there and may be pressed. */
+export async function press(page: Page, text: string): Promise<void> {
+  await page.waitForFunction(
+    (wanted) => {
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>('main button:not([disabled])')]
+      const button = buttons.find((each) => each.checkVisibility() && each.textContent.trim().startsWith(wanted))
+      button?.click()
+      return button !== undefined
+    },
+    {},
+    text,
+  )
+}

@@ -35,7 +35,7 @@ export const day = 86_400_000
 export const page = { accept: 'text/html' }
 
 /** The code in a mail, if there is one. */
-const codeIn = (text: string) => /^ *([0-9A-Z]{4}[ -]?[0-9A-Z]{4})$/m.exec(text)?.[1]
+export const codeIn = (text: string) => /^ *([0-9A-Z]{4}[ -]?[0-9A-Z]{4})$/m.exec(text)?.[1]
 
 /** A cookie jar and a way to call the server, as its pages would: with the token of their forms. */
 export class Browser {
