@@ -1,21 +1,14 @@
 /** Sending and collecting in Firefox, which has no ChaCha20-Poly1305 of its own: reported, without a goal. */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import type { Page } from 'puppeteer-core'
 import { codeIn, Browser } from '#test/house'
 import { aReadyTransfer, sergeant } from '#test/sending'
-import { aFirefox, press, type Firefox } from '../journeys/firefox.ts'
+import { aFirefox, choose, press, sealAndSend, type Firefox } from '../journeys/firefox.ts'
 import { aDemonstration, remote } from '../journeys/support.ts'
 import { untilSaved } from './browsers.ts'
 import { plainServer, type PlainServer } from './plain-server.ts'
 import { median, shown, type Asked, type Row } from './rows.ts'
 import { makeFile } from './sealing.ts'
-
-async function choose(page: Page, selector: string, path: string): Promise<void> {
-  const input = await page.waitForSelector(selector)
-  await (input as Awaited<ReturnType<typeof page.$<'input'>>>)!.uploadFile(path)
-}
 
 /** Since then, in seconds. */
 const secondsFrom = (ms: number, until: number) => (until - ms) / 1_000
@@ -37,21 +30,8 @@ async function putAndGet(firefox: Firefox, plain: PlainServer, path: string) {
 async function send(firefox: Firefox, url: string, sender: Browser, path: string) {
   const transferId = await aReadyTransfer(sender)
   const page = await firefox.newPage()
-  await page.goto(`${url}/demonstration`)
-  await Promise.all([page.waitForNavigation(), press(page, 'Priya Nair')])
-  await page.goto(`${url}/transfers/${transferId}/seal`)
-  await choose(page, '[data-input=files]', path)
-  await page.waitForSelector('[data-files] li')
-  const fromMs = Date.now()
-  await press(page, 'Seal and send')
-  for (;;) {
-    const parcel = await sender.call('GET', `/api/transfers/${transferId}/parcel`)
-    if (parcel.statusCode === 200 && parcel.json<{ state: string }>().state === 'sealed') break
-    await wait(200)
-  }
-  const seconds = secondsFrom(fromMs, Date.now())
-  await page.waitForSelector('[data-phrase] li')
-  const words = await page.$$eval('[data-phrase] li', (all) => all.map((each) => each.textContent).join(' '))
+  const { pressedMs, words } = await sealAndSend(page, url, transferId, path)
+  const seconds = secondsFrom(pressedMs, Date.now())
   await page.close()
   return { seconds, words }
 }

@@ -17,7 +17,7 @@ import type { Page as ChromiumPage } from 'playwright-core'
 import type { Page as FirefoxPage } from 'puppeteer-core'
 import { aReadyTransfer, sergeant } from '#test/sending'
 import { startSlowProxy, type SlowProxy } from '#test/slow-proxy'
-import { aFirefox, press } from './firefox.ts'
+import { aFirefox, press, sealAndSend } from './firefox.ts'
 import { aChromium, aDemonstration, apiOf, mailedCode, parcelLink, signIn, wordsOn } from './support.ts'
 
 const MB = 1_000_000
@@ -302,4 +302,18 @@ test('all files in one zip have their names and folders, in the order of the par
     assert.deepEqual(listed.stdout.trim().split('\n'), ['case/notes.txt', 'case/photos/welsh ŵ.bin'])
     await page.close()
   }
+})
+
+test('what is sealed in Firefox, which has no such cipher of its own, comes out in Chromium as it was', async () => {
+  const path = join(case1, 'photos/welsh ŵ.bin')
+  const transferId = await aReadyTransfer(staffApi)
+  const sender = await firefox.newPage()
+  const { words } = await sealAndSend(sender, url, transferId, path)
+  await sender.close()
+  const page = await aChromiumRecipient()
+  await opened(page, { transferId, words, link: await parcelLink(staff, url, sergeant.email) })
+  await page.press('Save')
+  await page.says('Saved. Every byte was checked.')
+  assert.equal(await digest(await untilSaved(page.downloads, /\.bin$/)), await digest(path))
+  await page.close()
 })

@@ -82,3 +82,23 @@ export async function press(page: Page, text: string): Promise<void> {
     text,
   )
 }
+
+/** Chooses a file for the input that this finds. */
+export async function choose(page: Page, selector: string, path: string): Promise<void> {
+  const input = await page.waitForSelector(selector)
+  await (input as Awaited<ReturnType<typeof page.$<'input'>>>)!.uploadFile(path)
+}
+
+/** Signs in as Priya Nair, seals a file for her transfer and sends it. Answers its words, and when she pressed. */
+export async function sealAndSend(page: Page, url: string, transferId: string, path: string) {
+  await page.goto(`${url}/demonstration`)
+  await Promise.all([page.waitForNavigation(), press(page, 'Priya Nair')])
+  await page.goto(`${url}/transfers/${transferId}/seal`)
+  await choose(page, '[data-input=files]', path)
+  await page.waitForSelector('[data-files] li')
+  const pressedMs = Date.now()
+  await press(page, 'Seal and send')
+  await page.waitForSelector('[data-phrase] li')
+  const words = await page.$$eval('[data-phrase] li', (all) => all.map((each) => each.textContent).join(' '))
+  return { pressedMs, words }
+}
