@@ -124,6 +124,7 @@ export const limits = {
   databaseServerConnections: 200,
   databaseConnections: 10,
   databaseConnectWaitMs: 10_000,
+  databaseKeepAliveMs: 60_000,
   databaseStatementMs: 60_000,
   databaseIdleInTransactionMs: 60_000,
   databaseStartWaitMs: 120_000,

@@ -18,6 +18,7 @@ import {
   rootsFromTiles,
   tilePath,
   tilesOf,
+  type ReadTile,
 } from '#core/register/tile'
 
 const hashes = leafHashes(70_000)
@@ -104,6 +105,19 @@ test('proofs are made from tiles for entries and earlier trees, at the edges and
       assert.ok(verifyConsistency(at + 1, size, earlier, root, consistent), `${at + 1} to ${size}`)
     }
   }
+})
+
+test('a proof is made from one reading of each tile', async () => {
+  const size = 70_000
+  const { read } = tilesInMemory(hashes.slice(0, size))
+  const paths: string[] = []
+  const noting: ReadTile = (place) => {
+    paths.push(tilePath(place))
+    return read(place)
+  }
+  await proveSubtree(1_000, 1_001, size, rootsFromTiles(size, noting))
+  assert.deepEqual(paths, [...new Set(paths)])
+  assert.ok(paths.length >= 3)
 })
 
 test('a bundle gives back its entries', () => {

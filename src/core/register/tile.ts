@@ -112,14 +112,24 @@ export async function readEdge(size: number, read: ReadTile): Promise<Edge> {
   return edge
 }
 
-/** The roots of subtrees of the tree of `size` entries, made from its tiles: what `proveSubtree` asks for. */
+/**
+ * The roots of subtrees of the tree of `size` entries, made from its tiles: what `proveSubtree` asks for. Holds what it
+ * has read, as the subtrees of a proof lie beside each other: for one proof or a few.
+ */
 export function rootsFromTiles(size: number, read: ReadTile): SubtreeRoot {
+  const tiles = new Map<string, Promise<Uint8Array>>()
+  const readOnce = (place: TilePlace) => {
+    const path = tilePath(place)
+    const tile = tiles.get(path) ?? read(place)
+    tiles.set(path, tile)
+    return tile
+  }
   /** The root of the complete subtree of 2^`height` entries that begins at `start`. */
   const complete = async (start: number, height: number): Promise<Uint8Array> => {
     const level = Math.floor(height / 8)
     const first = Math.floor(start / TILE_WIDTH ** level)
     const n = Math.floor(first / TILE_WIDTH)
-    const bytes = await read({ level, n, width: Math.min(TILE_WIDTH, nodesAt(level, size) - n * TILE_WIDTH) })
+    const bytes = await readOnce({ level, n, width: Math.min(TILE_WIDTH, nodesAt(level, size) - n * TILE_WIDTH) })
     const at = first - n * TILE_WIDTH
     return rootOf(hashesOf(bytes.subarray(at * HASH_BYTES, (at + 2 ** (height % 8)) * HASH_BYTES)))
   }

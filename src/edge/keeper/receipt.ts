@@ -29,11 +29,15 @@ export async function receiptFor(
   register: Pick<Keeper, 'tiles' | 'closedTiles' | 'trust'>,
   eventId: string,
 ): Promise<Outcome<string>> {
-  const event = await db.selectFrom('registerEvents').selectAll().where('id', '=', eventId).executeTakeFirst()
+  const [event, newest] = await Promise.all([
+    db.selectFrom('registerEvents').selectAll().where('id', '=', eventId).executeTakeFirst(),
+    latestCheckpoint(db),
+  ])
   if (!event) return fail('not-found')
   if (event.salt === null || event.body === null) return fail('proof-erased')
   if (event.seq === null) return fail('proof-not-ready')
-  const { seq, latest, tiles, trust } = await registerOf(db, register, event.seq)
+  const { seq, latest, tiles, trust } =
+    event.seq < 0 ? await closedRegisterOf(db, register, event.seq) : { ...register, seq: event.seq, latest: newest }
   if (latest === undefined) return fail('proof-not-ready')
   const published = stateOf(latest)
   if (seq >= published.size) return fail('proof-not-ready')
@@ -52,9 +56,8 @@ export async function receiptFor(
   return ok(formatProof({ extra: encodeEvidence(evidence), index: seq, hashes, checkpoint }))
 }
 
-/** The register that an event stands in, its place there, and the checkpoint with which that register ends. */
-async function registerOf(db: Db, present: Pick<Keeper, 'tiles' | 'closedTiles' | 'trust'>, place: number) {
-  if (place >= 0) return { ...present, seq: place, latest: await latestCheckpoint(db) }
+/** The closed register that an event stands in, its place there, and the checkpoint with which that register ends. */
+async function closedRegisterOf(db: Db, present: Pick<Keeper, 'closedTiles'>, place: number) {
   const closed = (await closedRegisters(db)).find(
     ({ firstPlace, size }) => place >= firstPlace && place < firstPlace + size,
   )

@@ -45,6 +45,11 @@ export function openDatabase(
     types: overrides,
     max: limits.databaseConnections,
     connectionTimeoutMillis: limits.databaseConnectWaitMs,
+    // Kept while we run: to make ten again when many come after a rest takes longer than all that they ask. One that the
+    // network forgot meanwhile is noticed.
+    idleTimeoutMillis: 0,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: limits.databaseKeepAliveMs,
     statement_timeout: limits.databaseStatementMs,
     idle_in_transaction_session_timeout: limits.databaseIdleInTransactionMs,
     application_name: 'safehand',

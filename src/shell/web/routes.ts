@@ -2,7 +2,7 @@ import type { Policy } from '#core/policy/stack'
 import { fail, ok } from '#core/kit/outcome'
 import { judge } from '#edge/watch/health'
 import { standingOf } from '#edge/watch/standing'
-import { raw, screen, type Panel, type Route, type Visit, type Waiting } from '#edge/web/route'
+import { raw, screen, type Panel, type Route, type Visit } from '#edge/web/route'
 import { routes as agreements } from '#features/agreements/routes'
 import { panel as approvalsPanel, waiting as approvalsWaiting } from '#features/approvals/approvals'
 import { routes as approvals } from '#features/approvals/routes'
@@ -27,16 +27,17 @@ const home = screen({
   view: 'home',
   load: async (visit) => {
     const { house, actor } = visit
-    const waiting: Waiting[] = [
-      ...(await approvalsWaiting(house.db, actor, visit.now)),
-      ...(await incidentsWaiting(house.db, actor)),
-      ...(await rulebooksWaiting(house.db, actor)),
-    ]
+    const [transfers, ...waiting] = await Promise.all([
+      transfersOf(house.db, actor.id),
+      approvalsWaiting(house.db, actor, visit.now),
+      incidentsWaiting(house.db, actor),
+      rulebooksWaiting(house.db, actor),
+    ])
     const { methods } = house.policy.vocabulary
     return ok({
       title: 'Home',
-      waiting,
-      transfers: (await transfersOf(house.db, actor.id)).map((transfer) => ({
+      waiting: waiting.flat(),
+      transfers: transfers.map((transfer) => ({
         ...transfer,
         stateWords: stateWords[transfer.state] ?? transfer.state,
         methodName: transfer.method ? methods.get(transfer.method)?.name : undefined,
