@@ -146,7 +146,7 @@ export async function* writeTar(
 
 /** Small files are read whole, several at once and ahead of the tar: waiting for each takes longer than its bytes. */
 const smallFileBytes = 256 * 1024
-const smallFilesAtOnce = 16
+const smallFilesAtOnce = 64
 
 async function wholeFile(pieces: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Bytes> {
   const whole = new Uint8Array(sizeBytes)

@@ -87,7 +87,7 @@ const webSha256 = async (bytes: Uint8Array): Promise<Bytes> =>
   new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', bytes as Bytes))
 
 /** Asking the browser for less takes longer than hashing it. */
-const hashedHereBytes = 64 * 1024
+const hashedHereBytes = 2 * 1024
 
 function sha256Here(): RunningSha256 {
   let hash = sha256.create()
