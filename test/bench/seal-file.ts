@@ -3,7 +3,6 @@
  * that its time and memory can be taken from outside.
  */
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { setFlagsFromString } from 'node:v8'
 import { fromBase64, toBase64 } from '#core/kit/bytes'
@@ -12,6 +11,7 @@ import { identityFrom, openLock, recipientOf } from '#core/seal/locks'
 import { openParcel } from '#core/seal/open'
 import { sealParcel } from '#core/seal/seal'
 import { nodeTools } from '#edge/seal/node-tools'
+import { readFlow } from '#shell/cli/file-bytes'
 import { saveAll } from '#shell/cli/saving'
 import { sourcesOf } from '#shell/cli/sources'
 
@@ -48,13 +48,15 @@ async function unseal(from: string, to: string): Promise<void> {
   const lock = orThrow(
     await openLock(fromBase64(kept.lock.age), { identity }, { parcelId, lockId: kept.lock.id }, nodeTools),
   )
-  const fetchContent = (start: number, end: number) =>
-    createReadStream(from, { start, end: end - 1, highWaterMark: readBytes })
+  // All of it, from its first byte: nothing is there from an earlier time.
+  const content = await open(from)
+  const fetchContent = () => readFlow(content, readBytes)
   const parcel = orThrow(
     await openParcel({ lock, manifestAge: fromBase64(kept.manifest), fetchContent, tools: nodeTools }),
   )
   await saveAll(parcel, { folder: to, name: randomUUID() })
   if (!parcel.isWhole()) throw new Error('The parcel did not open whole')
+  await content.close()
 }
 
 const [mode, from, to] = process.argv.slice(2)

@@ -50,7 +50,8 @@ export function chunkwise(one: ChunkCipher): RunCipher {
     },
     async open({ first, isLast, bytes }) {
       const count = chunkCount(bytes.length, sealedChunkBytes)
-      const plain = new Uint8Array(bytes.length)
+      // A last chunk may be shorter than a tag.
+      const plain = new Uint8Array(Math.max(bytes.length - count * tagBytes, (count - 1) * chunkBytes))
       const opening = Array.from({ length: count }, async (_, i) => {
         const isEnd = isLast && i === count - 1
         const chunk = part(bytes, i, sealedChunkBytes)

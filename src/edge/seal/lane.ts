@@ -3,8 +3,8 @@ import type { MessagePort, Worker } from 'node:worker_threads'
 import { type Bytes } from '#core/kit/bytes'
 import { ProblemError, type Problem } from '#core/kit/outcome'
 
-/** Items on their way to the other side at once; each is some mebibytes. */
-const ahead = 2
+/** What may be on its way to the other side before one more item follows: two parts, or sixteen runs. */
+const aheadBytes = 16 * 2 ** 20
 
 /** What flows between threads: bytes, handed over and not copied, and whatever belongs to them. */
 export interface Item {
@@ -15,7 +15,7 @@ export interface Item {
 
 type Letter =
   | { kind: 'item'; item: Item }
-  | { kind: 'taken' }
+  | { kind: 'taken'; sizeBytes: number }
   | { kind: 'spent'; bytes: Bytes }
   | { kind: 'end' }
   | { kind: 'failed'; problem?: Problem; error: unknown }
@@ -27,8 +27,7 @@ type Letter =
 export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIterable<Item>) {
   const came: Letter[] = []
   let wake = () => {}
-  let sent = 0
-  let taken = 0
+  let underWayBytes = 0
   let isOver = false
   let free: Item['free']
   const post = (letter: Letter, bytes?: Bytes) => port.postMessage(letter, bytes ? [bytes.buffer] : [])
@@ -36,7 +35,7 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
   port.on('message', (letter: Letter) => {
     if (letter.kind === 'spent') free?.(letter.bytes)
     else if (letter.kind === 'taken') {
-      taken += 1
+      underWayBytes -= letter.sizeBytes
       roomed.dispatchEvent(new Event('room'))
     } else {
       came.push(letter)
@@ -47,9 +46,9 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
   async function send(): Promise<void> {
     for await (const { free: give, ...item } of out) {
       free = give
-      while (sent - taken >= ahead && !isOver) await once(roomed, 'room')
+      while (underWayBytes >= aheadBytes && !isOver) await once(roomed, 'room')
       if (isOver) return
-      sent += 1
+      underWayBytes += item.bytes.length
       post({ kind: 'item', item }, item.bytes)
     }
     post({ kind: 'end' })
@@ -60,8 +59,9 @@ export function lane<In extends Item>(port: MessagePort | Worker, out: AsyncIter
       const letter = came.shift()
       if (!letter) await new Promise<void>((resolve) => (wake = resolve))
       else if (letter.kind === 'item') {
+        const sizeBytes = letter.item.bytes.length
         yield { ...letter.item, free: (bytes: Bytes) => post({ kind: 'spent', bytes }, bytes) } as In
-        post({ kind: 'taken' })
+        post({ kind: 'taken', sizeBytes })
       } else if (letter.kind === 'failed') throw letter.problem ? new ProblemError(letter.problem) : letter.error
       else if (letter.kind === 'end') return
     }

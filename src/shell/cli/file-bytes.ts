@@ -1,8 +1,32 @@
 import type { FileHandle } from 'node:fs/promises'
+import { letGo } from '#core/kit/bytes'
 
 // Not by Node's streams: one that is made by a handle keeps it from being closed, and one by its number closes that itself.
 
-/** Writes a flow into a file from one of its bytes on. */
+/** Written bytes that the disk is asked for at a time, while the next ones come. */
+const forcedBytes = 64 * 2 ** 20
+
+/** Writes a flow into a file from one of its bytes on, and forces it to the disk. */
+export async function saveFlow(file: FileHandle, flow: AsyncIterable<Uint8Array>, start: number): Promise<void> {
+  let forcing = Promise.resolve()
+  async function* forced() {
+    let waitingBytes = 0
+    for await (const piece of flow) {
+      waitingBytes += piece.length
+      yield piece
+      if (waitingBytes < forcedBytes) continue
+      await forcing
+      forcing = file.datasync()
+      forcing.catch(() => undefined) // Reported when it is waited for.
+      waitingBytes = 0
+    }
+    await forcing
+  }
+  await writeFlow(file, forced(), start)
+  await file.sync()
+}
+
+/** Writes a flow into a file from one of its bytes on. The memory of its pieces, where it is theirs alone, is taken. */
 export async function writeFlow(file: FileHandle, flow: AsyncIterable<Uint8Array>, start: number): Promise<void> {
   let at = start
   for await (const piece of flow) {
@@ -11,6 +35,7 @@ export async function writeFlow(file: FileHandle, flow: AsyncIterable<Uint8Array
       done += bytesWritten
       at += bytesWritten
     }
+    letGo(piece)
   }
 }
 

@@ -22,7 +22,7 @@ import { problems } from '#core/kit/problems'
 import { wholeOf } from '#core/seal/flow'
 import type { OpenedParcel } from '#core/seal/open'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
-import { writeFlow } from '#shell/cli/file-bytes'
+import { saveFlow } from '#shell/cli/file-bytes'
 
 /** Where an entry goes. The opener has refused every path that could lead out of the folder. */
 const targetOf = (folder: string, path: string): string => join(folder, ...path.split('/'))
@@ -167,8 +167,7 @@ async function saveFile(names: ReturnType<typeof namesOf>, { from, bytes, modifi
   await mkdir(dirname(target), { recursive: true })
   const file = await open(partial, partialFlags, 0o600)
   try {
-    await writeFlow(file, bytes, from)
-    await file.sync()
+    await saveFlow(file, bytes, from)
     await utimes(partial, modifiedSeconds, modifiedSeconds)
     if (!takeName(partial, target)) throw there(target)
   } catch (error) {
@@ -233,8 +232,7 @@ export async function saveOn(
   const start = look(partial)?.size ?? 0
   const file = await open(partial, partialFlags, 0o600)
   try {
-    await writeFlow(file, flow(start), start)
-    await file.sync()
+    await saveFlow(file, flow(start), start)
   } finally {
     await file.close()
   }
