@@ -48,9 +48,8 @@ async function unseal(from: string, to: string): Promise<void> {
   const lock = orThrow(
     await openLock(fromBase64(kept.lock.age), { identity }, { parcelId, lockId: kept.lock.id }, nodeTools),
   )
-  // All of it, from its first byte: nothing is there from an earlier time.
   const content = await open(from)
-  const fetchContent = () => readFlow(content, readBytes)
+  const fetchContent = (start: number) => readFlow(content, readBytes, start)
   const parcel = orThrow(
     await openParcel({ lock, manifestAge: fromBase64(kept.manifest), fetchContent, tools: nodeTools }),
   )

@@ -40,12 +40,12 @@ export async function writeFlow(file: FileHandle, flow: AsyncIterable<Uint8Array
 }
 
 /**
- * A file's bytes from its beginning, in pieces of at most `pieceBytes`, of which one is read ahead. The memory of a piece
+ * A file's bytes from one of them on, in pieces of at most `pieceBytes`, of which one is read ahead. The memory of a piece
  * is used again as soon as the next is asked for.
  */
-export async function* readFlow(file: FileHandle, pieceBytes: number): AsyncGenerator<Uint8Array> {
+export async function* readFlow(file: FileHandle, pieceBytes: number, start = 0): AsyncGenerator<Uint8Array> {
   const pieces = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
-  let at = 0
+  let at = start
   const readOn = (n: number) => {
     const read = file.read(pieces[n % 2]!, 0, pieceBytes, at)
     read.catch(() => undefined) // Reported when it is waited for.

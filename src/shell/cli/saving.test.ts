@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { orThrow, ProblemError } from '#core/kit/outcome'
-import { aFile, opens, sealedOk } from '#core/seal/parcel.fixture'
+import { aFile, aFolder, opens, sealedOk } from '#core/seal/parcel.fixture'
 import { nodeTools } from '#edge/seal/node-tools'
 import { saveAll } from '#shell/cli/saving'
 
@@ -13,7 +13,9 @@ const texts = new Map(Array.from({ length: 150 }, (_, n) => [`case/${n % 7}/note
 const largePath = 'case/3/scan.bin'
 texts.set(largePath, 'scan '.repeat(100_000))
 const paths = [...texts.keys()].toSorted()
-const sealed = await sealedOk({ sources: paths.map((path) => aFile(path, texts.get(path)!)), tools: nodeTools })
+// As the command line lists a folder: itself before what is in it.
+const sources = [aFolder('case'), ...paths.map((path) => aFile(path, texts.get(path)!))]
+const sealed = await sealedOk({ sources, tools: nodeTools })
 
 async function aPlace(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), 'safehand-saving-'))
