@@ -32,13 +32,12 @@ const roles = {
   stranger: 'safehand_outside',
 }
 
-/** The statement that says for whom the rest of a transaction is. It ends with the transaction. */
+/** The statements that say for whom the rest of a transaction is. They end with it, and need no plan, as a query would. */
 function settingOf({ as, ...ids }: Context): string {
   const settings = Object.entries(ids).map(([name, value]) => [`safehand.${name}`, String(value)] as const)
   // Ids and the names of roles only: nothing that anybody typed ever stands here.
   for (const [name, value] of settings) assert(/^[\w,-]*$/.test(value), `a context is made of ids (${name})`)
-  const all = [['role', roles[as]], ...settings]
-  return `select ${all.map(([name, value]) => `set_config('${name}', '${value}', true)`).join(', ')}`
+  return [['role', roles[as]], ...settings].map(([name, value]) => `set local ${name} = '${value}'`).join('; ')
 }
 
 /**
