@@ -38,8 +38,21 @@ export const actorOfBrowser = (
     .select('browsers.seenAt')
     .executeTakeFirst()
 
+/** Notes that a browser was used, unless another call of it does so at the same moment: none waits for another's disk. */
 export const noteSeen = (db: Db, tokenHash: Uint8Array, now: Date) =>
-  db.updateTable('browsers').set({ seenAt: now }).where('tokenHash', '=', tokenHash).execute()
+  db
+    .updateTable('browsers')
+    .set({ seenAt: now })
+    .where('tokenHash', 'in', (only) =>
+      only
+        .selectFrom('browsers')
+        .select('tokenHash')
+        .where('tokenHash', '=', tokenHash)
+        .where('seenAt', '<', now)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .execute()
 
 export async function actorOfToken(db: Db, tokenHash: Uint8Array, now: Date): Promise<Actor | null> {
   const row = await actors(db)
