@@ -45,6 +45,8 @@ export const limits = {
   // Sign-in
   sessionHours: 12,
   sessionIdleMinutes: 60,
+  // A page whose laptop slept may finish what it began, and nothing else.
+  sessionFinishMinutes: 240,
   sessionNoteSeconds: 60,
   sessionsShown: 50,
   admissionHours: 12,

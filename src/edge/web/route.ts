@@ -126,6 +126,8 @@ export interface Raw extends Guards {
   streamBytes?: number
   /** Room for a JSON body larger than a form's. */
   bodyBytes?: number
+  /** Goes on with what this browser began: also after it slept too long to be signed in still, which it is not by this. */
+  finishes?: true
   handle(visit: Visit, request: FastifyRequest, reply: FastifyReply): Promise<Outcome<unknown>>
 }
 

@@ -101,6 +101,7 @@ const sealing: Route[] = [
     path: '/api/parcels/:parcel/parts/:n',
     who: 'signed-in',
     summary: 'Send one part of the sealed content, with its Content-Digest',
+    finishes: true,
     streamBytes: limits.partSizeBytes,
     handle: (visit, request) =>
       putPart(
@@ -119,6 +120,7 @@ const sealing: Route[] = [
     path: '/api/parcels/:parcel/parts',
     who: 'signed-in',
     summary: 'The parts that have arrived',
+    finishes: true,
     handle: (visit) => listParts(visit.house, visit.actor, visit.params.parcel!),
   }),
   raw({
@@ -126,6 +128,7 @@ const sealing: Route[] = [
     path: '/api/parcels/:parcel/manifest',
     who: 'signed-in',
     summary: 'Send the sealed manifest, with its Content-Digest',
+    finishes: true,
     streamBytes: limits.manifestBytes,
     handle: (visit, request) =>
       putManifest(
@@ -141,6 +144,7 @@ const sealing: Route[] = [
     path: '/api/parcels/:parcel/complete',
     who: 'signed-in',
     summary: 'Complete a parcel: locks, root and signature; the recipients’ mails go',
+    finishes: true,
     bodyBytes: limits.completionBytes,
     body: fields({
       contentSizeBytes: integer('the size of the content', 1, limits.parcelBytes),

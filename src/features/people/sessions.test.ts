@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { limits } from '#core/kit/limits'
 import { tidySessions } from '#features/people/queries'
@@ -6,6 +7,7 @@ import { browserLabel, hashSecret, isToken, makeToken } from '#features/people/s
 import { buildApp } from '#shell/web/app'
 import { allRoutes } from '#shell/web/routes'
 import { aHouse, Browser, page } from '#test/house'
+import { aReadyTransfer, bytesHeaders } from '#test/sending'
 
 const { house, app, browser, advance } = await aHouse({ after })
 const minute = 60_000
@@ -61,6 +63,30 @@ test('what a page asks for by itself keeps nobody signed in', async () => {
   assert.ok(await isSignedIn(priya))
   advance(minute)
   assert.ok(!(await isSignedIn(priya)))
+})
+
+test('a page whose laptop slept finishes what it sends, and signs nobody in by that', async () => {
+  const priya = await browser('Priya Nair')
+  const transferId = await aReadyTransfer(priya)
+  const { parcelId } = await priya.post<{ parcelId: string }>(`/api/transfers/${transferId}/parcel`, {
+    sizeBytes: 1_000,
+    fileCount: 1,
+    availableDays: 14,
+  })
+  const part = randomBytes(1_000)
+  const digest = createHash('sha256').update(part).digest('hex')
+  const sendsPart = () => priya.call('PUT', `/api/parcels/${parcelId}/parts/0`, part, bytesHeaders(digest))
+  const parts = `/api/parcels/${parcelId}/parts`
+  advance((limits.sessionIdleMinutes + 5) * minute)
+  assert.ok(!(await isSignedIn(priya)))
+  assert.equal((await sendsPart()).statusCode, 200)
+  assert.equal((await priya.call('GET', parts)).statusCode, 200)
+  assert.ok(!(await isSignedIn(priya)), 'sending is no use of the session')
+  const other = { sizeBytes: 1_000, fileCount: 1, availableDays: 14 }
+  assert.equal((await priya.call('POST', `/api/transfers/${transferId}/parcel`, other)).statusCode, 401)
+  assert.equal((await priya.call('GET', `/transfers/${transferId}`, undefined, page)).statusCode, 303)
+  advance((limits.sessionFinishMinutes - limits.sessionIdleMinutes) * minute)
+  assert.equal((await sendsPart()).statusCode, 401)
 })
 
 test('a planted cookie is worth nothing after its victim has signed in or proved a mailbox', async () => {

@@ -44,7 +44,8 @@ export function isFormTokenOf(token: string, given: unknown): boolean {
 const hours = (count: number) => count * 3_600_000
 
 /** A browser that was not used since then is no longer signed in. */
-export const idleSince = (now: Date) => new Date(now.valueOf() - limits.sessionIdleMinutes * 60_000)
+export const idleSince = (now: Date, minutes: number = limits.sessionIdleMinutes) =>
+  new Date(now.valueOf() - minutes * 60_000)
 
 /** What a browser calls itself, as a person would: enough to know one's own in a list. */
 export function browserLabel(userAgent = ''): string {
@@ -97,13 +98,21 @@ export async function endAccess(tx: Tx, personId: string, now: Date): Promise<vo
 /**
  * Who a cookie's token is signed in as, or null.
  *
- * @param isUse - whether a person did this: what a page asks for by itself keeps nobody signed in
+ * @param call - `isUse`: whether a person did this (what a page asks for by itself keeps nobody signed in); `finishes`: see
+ *   `Raw`
  */
-export async function actorOfCookie(db: Db, token: string, now: Date, isUse: boolean): Promise<Actor | null> {
-  const found = await actorOfBrowser(db, hashSecret(token), now, idleSince(now))
+export async function actorOfCookie(
+  db: Db,
+  token: string,
+  now: Date,
+  { isUse, finishes }: { isUse: boolean; finishes: boolean },
+): Promise<Actor | null> {
+  const since = idleSince(now, finishes ? limits.sessionFinishMinutes : limits.sessionIdleMinutes)
+  const found = await actorOfBrowser(db, hashSecret(token), now, since)
   if (!found) return null
   const { seenAt, ...actor } = found
-  if (isUse && now.valueOf() - seenAt.valueOf() >= limits.sessionNoteSeconds * 1000)
+  const isSignedIn = seenAt > idleSince(now)
+  if (isUse && isSignedIn && now.valueOf() - seenAt.valueOf() >= limits.sessionNoteSeconds * 1000)
     await noteSeen(db, hashSecret(token), now)
   return actor
 }

@@ -142,7 +142,7 @@ export async function buildApp(
   const guarded =
     (route: Route, work: (visit: Visit, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
-      const visit = await makeVisit(house, request, reply, secure)
+      const visit = await makeVisit(house, request, reply, { route, secure })
       visits.set(request, visit)
       const refused =
         refuseForeignOrigin(request, house.config.publicUrl) ??

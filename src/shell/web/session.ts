@@ -3,7 +3,7 @@ import type { Problem } from '#core/kit/outcome'
 import type { House } from '#edge/house'
 import type { Context } from '#edge/store/context'
 import { isId } from '#edge/web/fields'
-import type { Actor, Language, Visit, Who } from '#edge/web/route'
+import type { Actor, Language, Route, Visit, Who } from '#edge/web/route'
 import {
   actorOfBearer,
   actorOfCookie,
@@ -26,7 +26,7 @@ export async function makeVisit(
   house: House,
   request: FastifyRequest,
   reply: FastifyReply,
-  secure: boolean,
+  { route, secure }: { route: Route; secure: boolean },
 ): Promise<Visit> {
   const now = house.now()
   const name = cookieName(secure)
@@ -41,7 +41,7 @@ export async function makeVisit(
   const actor = bearer
     ? await actorOfBearer(house.system, bearer, now)
     : token
-      ? await actorOfCookie(house.system, token, now, isUse(request))
+      ? await actorOfCookie(house.system, token, now, { isUse: isUse(request), finishes: finishes(route) })
       : null
   const params = (request.params ?? {}) as Record<string, string>
   const recipientId = params.recipient
@@ -100,6 +100,8 @@ export function bearerOf(request: FastifyRequest): { isBearer: boolean; bearer: 
 
 /** Whether a person did this. What a page asks for by itself, while it waits, keeps nobody signed in. */
 const isUse = (request: FastifyRequest) => request.method !== 'GET' || !request.url.startsWith('/api/')
+
+const finishes = (route: Route) => route.kind === 'raw' && route.finishes === true
 
 function chooseLanguage(
   query: Visit['query'],
