@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { limits } from '#core/kit/limits'
+import { ok } from '#core/kit/outcome'
+import { inTransaction } from '#edge/store/database'
 import { tidySessions } from '#features/people/queries'
 import { browserLabel, hashSecret, isToken, makeToken } from '#features/people/sessions'
 import { buildApp } from '#shell/web/app'
@@ -65,6 +67,19 @@ test('what a page asks for by itself keeps nobody signed in', async () => {
   assert.ok(!(await isSignedIn(priya)))
 })
 
+test('a page waits for nobody else who notes that its browser was used', async () => {
+  const priya = await browser('Priya Nair')
+  advance((limits.sessionIdleMinutes / 2) * minute)
+  await inTransaction(house.system, async (tx) => {
+    await tx.selectFrom('browsers').select('id').forUpdate().execute()
+    assert.equal((await priya.call('GET', '/', undefined, page)).statusCode, 200)
+    return ok()
+  })
+  assert.equal((await priya.call('GET', '/', undefined, page)).statusCode, 200)
+  advance((limits.sessionIdleMinutes - 1) * minute)
+  assert.ok(await isSignedIn(priya), 'noted by the second')
+})
+
 test('a page whose laptop slept finishes what it sends, and signs nobody in by that', async () => {
   const priya = await browser('Priya Nair')
   const transferId = await aReadyTransfer(priya)
@@ -79,7 +94,7 @@ test('a page whose laptop slept finishes what it sends, and signs nobody in by t
   const parts = `/api/parcels/${parcelId}/parts`
   advance((limits.sessionIdleMinutes + 5) * minute)
   assert.ok(!(await isSignedIn(priya)))
-  assert.equal((await sendsPart()).statusCode, 200)
+  assert.equal((await sendsPart()).statusCode, 204)
   assert.equal((await priya.call('GET', parts)).statusCode, 200)
   assert.ok(!(await isSignedIn(priya)), 'sending is no use of the session')
   const other = { sizeBytes: 1_000, fileCount: 1, availableDays: 14 }
