@@ -127,29 +127,18 @@ async function* furtherEntries(
   had: NonNullable<Parameters<OpenedParcel['entries']>[0]>,
 ): AsyncGenerator<OpenedEntry> {
   const { manifest, tools, onVerified } = content
-  const { index } = manifest
-  const firstFile = index.findIndex(({ type }) => type === 'file')
-  for (const [place, entry] of index.entries()) {
-    if (place < firstFile) continue
+  for (const [place, entry] of manifest.index.entries()) {
     const isFolder = entry.type === 'folder'
     const flow = isFolder ? undefined : await had(entry, place)
     const beginning = flow && (await beginningOf(flow, entry, tools))
     if (!isFolder && beginning?.sizeBytes !== entry.sizeBytes) {
-      if (beginning?.sizeBytes) return yield* entriesFrom(content, { place, beginning })
-      return yield* place === firstFile ? allEntries(content) : entriesFrom(content, { place })
+      return yield* entriesFrom(content, { place, beginning: beginning?.sizeBytes ? beginning : undefined })
     }
     if (beginning && toHex(await beginning.digest.finish()) !== entry.digest) throw differs()
-    if (place === firstFile) for (const folder of index.slice(0, firstFile)) yield thereAlready(folder)
     onVerified(place)
-    yield thereAlready(entry)
+    yield { ...entry, from: entry.sizeBytes, bytes: flowOf(new Uint8Array()) }
   }
 }
-
-const thereAlready = (entry: IndexEntry): OpenedEntry => ({
-  ...entry,
-  from: entry.sizeBytes,
-  bytes: flowOf(new Uint8Array()),
-})
 
 const differs = () => new ProblemError({ slug: 'entry-digest-differs' })
 
@@ -167,6 +156,7 @@ async function beginningOf(flow: ByteFlow, { sizeBytes }: IndexEntry, tools: Sea
 /** The entries from somewhere in the tar to its end. Nothing before the chunk that this lies in is fetched again. */
 async function* entriesFrom(content: Content, start: TarPlace): AsyncGenerator<OpenedEntry> {
   const { place, beginning } = start
+  if (place === 0 && !beginning) return yield* allEntries(content)
   const { manifest, tools, onVerified } = content
   const entry = manifest.index[place]!
   const at = beginning ? entry.offset + beginning.sizeBytes : entry.offset - headerSize(entry)
