@@ -35,9 +35,10 @@ async function readByPython(t: TestContext, { stream }: ReturnType<typeof zipOf>
   const folder = await mkdtemp(join(tmpdir(), 'safehand-zip-'))
   t.after(() => rm(folder, { recursive: true }))
   const file = await open(join(folder, 'all.zip'), 'w')
+  const zeros = Buffer.alloc(1024 * 1024)
   let at = 0
   for await (const piece of stream) {
-    if (piece.length < 1024 * 1024) await file.write(piece, 0, piece.length, at)
+    if (!zeros.subarray(0, piece.length).equals(piece)) await file.write(piece, 0, piece.length, at)
     at += piece.length
   }
   await file.close()

@@ -6,7 +6,7 @@ import { openLock } from '#core/seal/locks'
 import { openParcel, type OpenedParcel } from '#core/seal/open'
 import { parcelRoot, rootSignedBytes, type ParcelDetails } from '#core/seal/parcel'
 import { verifyEd25519 } from '#core/seal/receipt-key'
-import { streamOf } from '#core/seal/flow'
+import { blocksOf, streamOf } from '#core/seal/flow'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
 import { webTools } from '#core/seal/tools'
 import { recipientKey } from '#shell/islands/shared/recipient-key'
@@ -160,7 +160,7 @@ export function savingOf(
     return {
       name: `${inside.details.reference}.zip`,
       sizeBytes: Number(predictLength(parcel.manifest.index.map(zipEntry))),
-      stream: makeZip(zipped(entries, counted)) as ReadableStream<Bytes>,
+      stream: streamOf(inBlocks(makeZip(zipped(entries, counted)) as ReadableStream<Bytes>)),
     }
   }
   return {
@@ -168,6 +168,13 @@ export function savingOf(
     sizeBytes: totalBytes,
     stream: streamOf(counted(orThrow(parcel.openFile(path)))),
   }
+}
+
+const zipBlockBytes = 1024 * 1024
+
+/** A zip comes in three small pieces for each file; whoever saves them asks another process for each piece. */
+async function* inBlocks(zip: ReadableStream<Bytes>): AsyncGenerator<Bytes> {
+  for await (const { bytes } of blocksOf(zip, zipBlockBytes)) yield bytes
 }
 
 /** The first and last days that a zip can say, where its reader is. Beyond them the year would wrap around. */
