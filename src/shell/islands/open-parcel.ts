@@ -57,9 +57,21 @@ function carryToken(): void {
   for (const each of root.querySelectorAll<HTMLElement>('[data-without-token]')) each.hidden = token !== null
 }
 
-/** Puts this browser's public key into the form that acknowledges; its private half will sign the receipt. */
-async function offerKey(field: HTMLInputElement): Promise<void> {
-  field.value = await ownKeyField(recipientId)
+/**
+ * Puts this browser's public key into the form that acknowledges; its private half will sign the receipt. Whoever presses
+ * before it is made waits for it: without it the terms would have to be read again.
+ */
+function offerKey(field: HTMLInputElement): void {
+  const form = field.form!
+  const untilMade = (event: SubmitEvent) => {
+    event.preventDefault()
+    const submit = () => form.requestSubmit(event.submitter)
+    void made.then(submit, submit)
+  }
+  form.addEventListener('submit', untilMade)
+  const made = ownKeyField(recipientId)
+    .then((key) => void (field.value = key))
+    .finally(() => form.removeEventListener('submit', untilMade))
 }
 
 interface OpenPage {
@@ -330,6 +342,6 @@ async function prepareToOpen(form: HTMLFormElement): Promise<void> {
 
 carryToken()
 const keyField = root.querySelector<HTMLInputElement>('input[name=key]')
-if (keyField) void offerKey(keyField)
+if (keyField) offerKey(keyField)
 const openForm = root.querySelector<HTMLFormElement>('form[data-parcel]')
 if (openForm) void prepareToOpen(openForm)
