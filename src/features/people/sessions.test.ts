@@ -96,6 +96,10 @@ test('a page whose laptop slept finishes what it sends, and signs nobody in by t
   assert.ok(!(await isSignedIn(priya)))
   assert.equal((await sendsPart()).statusCode, 204)
   assert.equal((await priya.call('GET', parts)).statusCode, 200)
+  const manifest = await priya.call('PUT', `/api/parcels/${parcelId}/manifest`, part, bytesHeaders(digest))
+  const completed = await priya.call('POST', `/api/parcels/${parcelId}/complete`, {})
+  // Heard, and told what is wrong with them; not asked to sign in.
+  for (const { statusCode } of [manifest, completed]) assert.equal(statusCode, 422)
   assert.ok(!(await isSignedIn(priya)), 'sending is no use of the session')
   const other = { sizeBytes: 1_000, fileCount: 1, availableDays: 14 }
   assert.equal((await priya.call('POST', `/api/transfers/${transferId}/parcel`, other)).statusCode, 401)
