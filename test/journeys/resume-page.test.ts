@@ -5,6 +5,7 @@ import { mkdtemp, open, readFile, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { BrowserContext, Page, Route } from 'playwright-core'
 import { limits } from '#core/kit/limits'
 import { startCountingProxy } from '#test/counting-proxy'
@@ -136,11 +137,21 @@ async function leave(page: Page) {
 const netIsBack = () => Object.assign(proxy, { isDead: false, onUp: () => {} })
 afterEach(() => void netIsBack())
 
-const partsAt = async (context: BrowserContext, transferId: string) => {
+const partsNow = async (context: BrowserContext, transferId: string) => {
   const api = apiOf(context, url)
   const { parcelId } = await api.get<{ parcelId: string }>(`/api/transfers/${transferId}/parcel`)
   const { parts } = await api.get<{ parts: { sizeBytes: number }[] }>(`/api/parcels/${parcelId}/parts`)
   return { parcelId, parts: parts.length, bytes: parts.reduce((total, { sizeBytes }) => total + sizeBytes, 0) }
+}
+
+/** What has arrived. A part that passed whole before the network died is still being forced to disk for a moment. */
+async function partsAt(context: BrowserContext, transferId: string) {
+  for (let before = await partsNow(context, transferId); ;) {
+    await wait(500)
+    const now = await partsNow(context, transferId)
+    if (now.parts === before.parts) return now
+    before = now
+  }
 }
 
 /** What this browser keeps of sealings, as text, and the keys that could be read out of it. */
