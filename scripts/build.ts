@@ -44,9 +44,10 @@ export async function buildAssets(): Promise<void> {
   }
   const pages = entries.filter((name) => !isWorker(name)).map((name) => join(islands, name))
   await build({ ...common, entryPoints: pages, splitting: true, format: 'esm', chunkNames: 'part-[hash]' })
-  // Each worker is one file: a service worker may import nothing while it runs.
+  // Each worker is one file, and no module: a service worker may import nothing while it runs.
   const workers = entries.filter(isWorker).map((name) => join(islands, name))
-  await build({ ...common, entryPoints: workers, format: 'iife' })
+  const define = { 'import.meta.url': 'self.location.href' }
+  await build({ ...common, entryPoints: workers, format: 'iife', define })
   const css = compile(join(root, 'src/shell/web/layouts/safehand.scss'), {
     style: 'compressed',
     quietDeps: true,

@@ -8,7 +8,7 @@ import { parcelRoot, rootSignedBytes, type ParcelDetails } from '#core/seal/parc
 import { verifyEd25519 } from '#core/seal/receipt-key'
 import { blocksOf, streamOf } from '#core/seal/flow'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
-import { webTools } from '#core/seal/tools'
+import { workerTools } from '#shell/islands/shared/helpers'
 import { recipientKey } from '#shell/islands/shared/recipient-key'
 import { jsonTo, Refused, saidOf, untilAnswered, type OnWaiting } from '#shell/islands/shared/server'
 
@@ -55,7 +55,7 @@ export interface Opened {
 /** Opens lock and manifest and checks that they, the parcel and the sender's signature belong together. */
 export async function open(order: OpenOrder, onWaiting: OnWaiting): Promise<Outcome<Opened>> {
   const { parcel: described, recipientId } = order
-  const tools = await webTools()
+  const tools = await workerTools()
   const lock = await openLock(order.lockAge, order.secret satisfies Secret, described, tools)
   if (!lock.ok) return lock
   const fetchContent = (start: number, end: number) => contentOf(recipientId, { start, end }, onWaiting)

@@ -8,7 +8,7 @@ import { newPhrase } from '#core/seal/passphrase'
 import { newSealing, sealParcel, tarSize, type BegunSealing, type SealedParcel } from '#core/seal/seal'
 import { sealedSize } from '#core/seal/stream'
 import type { SealSource } from '#core/seal/tar-index'
-import { webTools, type SealTools } from '#core/seal/tools'
+import type { SealTools } from '#core/seal/tools'
 import {
   arrivedOf,
   inOrder,
@@ -20,6 +20,7 @@ import {
 } from '#shell/islands/shared/begun-sealing'
 import type { Chosen } from '#shell/islands/shared/chosen'
 import { ownKey, type DeviceKey } from '#shell/islands/shared/device-key'
+import { workerTools } from '#shell/islands/shared/helpers'
 import { senderKeyName, type Holder } from '#shell/islands/shared/sender-key'
 import {
   formTokenHeader,
@@ -125,7 +126,7 @@ export async function sealAndSend(
       const key = await enrol(order, watch.onWaiting)
       const sources = inOrder(order.files).map(sourceOf)
       const totalBytes = sealedSize(tarSize(sources))
-      const [files, tools] = await Promise.all([listDigest(order.files), webTools()])
+      const [files, tools] = await Promise.all([listDigest(order.files), workerTools()])
       const work = { order, watch, key, sources, files, totalBytes, tools }
       const addressees = await seal(work, store, store && (await begunBefore(work, store)))
       return { addressees, keepsKey: key !== undefined }

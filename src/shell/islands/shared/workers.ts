@@ -1,12 +1,12 @@
-/** The scripts that run beside a page. They lie where this one lies, under an address that changes with them. */
+/** The scripts that run beside a page, or beside one another. They lie where this one lies, under an address that changes with them. */
 const beside = (name: string): string => new URL(`${name}-worker.js`, import.meta.url).href
-const known = { seal: beside('seal'), open: beside('open'), download: beside('download') }
+const known = { seal: beside('seal'), open: beside('open'), cipher: beside('cipher'), download: beside('download') }
 
 interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
 }
 
-/** The page's only Trusted Types policy: it lets through these addresses and nothing else. */
+/** The only Trusted Types policy of a page or worker: it lets through these addresses and nothing else. */
 const policy = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.createPolicy('safehand', {
   createScriptURL(url) {
     if (!Object.values(known).includes(url)) throw new TypeError('Not a script of ours')
@@ -16,7 +16,7 @@ const policy = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.cre
 
 const trusted = (url: string): string => policy?.createScriptURL(url) ?? url
 
-export const startWorker = (name: 'seal' | 'open'): Worker =>
+export const startWorker = (name: 'seal' | 'open' | 'cipher'): Worker =>
   new Worker(trusted(known[name]), { name: `safehand-${name}` })
 
 const downloads = new URL('download/', import.meta.url).href
