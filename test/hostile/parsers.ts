@@ -163,7 +163,7 @@ const seal: Parser[] = [
     name: 'a tar',
     examples: [tar, entryHeader(known[1]!)],
     most: 1_000_000,
-    read: (input) => said(() => Array.fromAsync(readTar(flowOf(input), known, tools, () => {}))),
+    read: (input) => said(() => Array.fromAsync(readTar(flowOf(input), { index: known, version: 2 }, tools, () => {}))),
   }),
   asText({ name: 'a statement', examples: [statement], most: 20_000, read: statementBytes }),
   asText({

@@ -95,7 +95,8 @@ export const limits = {
   ageHeaderBytes: 64 * 1024,
   scryptLogN: 15,
   scryptLogNMax: 18,
-  digestSliceBytes: 64 * 1024 * 1024,
+  digestWholeBytes: 16 * 1024 * 1024,
+  digestSliceBytes: 512 * 1024,
   openInMemoryBytes: 200_000_000,
   checkpointCharacters: 10_000,
 

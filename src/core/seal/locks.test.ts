@@ -11,7 +11,7 @@ import { checkRecipient, identityFrom, identityFromPasskey, makeLock, openLock, 
 import { inPieces, parcelId } from '#core/seal/parcel.fixture'
 import { newPhrase } from '#core/seal/passphrase'
 import { receiptKey, statementBytes, statementText, verifyEd25519, type ReceiptStatement } from '#core/seal/receipt-key'
-import { fileDigest, randomBytes, webTools } from '#core/seal/tools'
+import { digestForms, fileDigest, randomBytes, webTools } from '#core/seal/tools'
 
 const tools = await webTools()
 const sha256 = async (bytes: Uint8Array) => toHex(await tools.sha256(bytes))
@@ -151,18 +151,28 @@ test('a header may be as long as its limit and no longer', async () => {
   assert.equal(await open(limits.ageHeaderBytes + 1), 'sealed-malformed')
 })
 
-test('the digest of a file above 64 MiB goes by slices of 64 MiB', async () => {
-  const slice = limits.digestSliceBytes
-  const bytes = new Uint8Array(slice + 1).map((_, i) => i)
-  for (const size of [0, 1, slice - 1, slice, slice + 1]) {
-    const file = bytes.subarray(0, size)
-    const digest = fileDigest(size, tools)
-    for await (const piece of inPieces(file, 1_000_003)) await digest.update(piece)
-    const parts = await Promise.all(
-      [file.subarray(0, slice), file.subarray(slice)].map(async (part) => tools.sha256(part)),
-    )
-    const expected = size <= slice ? toHex(parts[0]!) : await sha256(Buffer.concat(parts))
-    assert.equal(toHex(await digest.finish()), expected, String(size))
+test('the digest of a file is its SHA-256 up to a size, and above it goes by slices; both are said by the version', async () => {
+  const mib = 2 ** 20
+  assert.deepEqual(digestForms, {
+    1: { wholeBytes: 64 * mib, sliceBytes: 64 * mib },
+    2: { wholeBytes: 16 * mib, sliceBytes: mib / 2 },
+  })
+  const bytes = new Uint8Array(64 * mib + 1).map((_, i) => i ^ (i >> 9))
+  for (const version of [1, 2] as const) {
+    const { wholeBytes, sliceBytes } = digestForms[version]
+    for (const size of [0, 1, wholeBytes - 1, wholeBytes, wholeBytes + 1, wholeBytes + sliceBytes + 1]) {
+      const file = bytes.subarray(0, size)
+      const slices = Array.from({ length: Math.ceil(file.length / sliceBytes) }, (_, n) =>
+        tools.sha256(file.subarray(n * sliceBytes, (n + 1) * sliceBytes)),
+      )
+      const expected = file.length <= wholeBytes ? file : Buffer.concat(await Promise.all(slices))
+      // Pieces that are a slice, pieces with slices in them, and pieces that fit nothing.
+      for (const pieceBytes of [sliceBytes, 8 * mib, 1_000_003]) {
+        const digest = fileDigest(file.length, tools, version)
+        for await (const piece of inPieces(file, pieceBytes)) await digest.update(piece)
+        assert.equal(toHex(await digest.finish()), await sha256(expected), `${version}: ${size} by ${pieceBytes}`)
+      }
+    }
   }
 })
 

@@ -18,8 +18,8 @@ import {
   seals,
 } from '#core/seal/parcel.fixture'
 import { chunkBytes, sealedChunkBytes } from '#core/seal/stream'
-import { entryHeader } from '#core/seal/tar-index'
-import { webTools } from '#core/seal/tools'
+import { entryHeader, layout } from '#core/seal/tar-index'
+import { fileDigest, webTools } from '#core/seal/tools'
 
 const tools = await webTools()
 const partSizeBytes = 300_000
@@ -214,12 +214,30 @@ test('hostile names in a manifest are refused before anything is opened', async 
 })
 
 test('a manifest of a newer version or with unknown fields is refused', async () => {
-  assert.equal(slugOf(await opens(await aHostileParcel({ manifest: { version: 2 } }))), 'manifest-version')
+  assert.equal(slugOf(await opens(await aHostileParcel({ manifest: { version: 3 } }))), 'manifest-version')
   assert.equal(slugOf(await opens(await aHostileParcel({ manifest: { surprise: 1 } }))), 'manifest-malformed')
   assert.equal(
     slugOf(await opens(await aHostileParcel({ manifest: { parcelId: parcelId.replace('0', '1') } }))),
     'manifest-other-parcel',
   )
+})
+
+test('a parcel of version 1 opens, whose digests go by larger slices, and a manifest that says another version does not', async () => {
+  const bytes = new Uint8Array(limits.digestWholeBytes + 1).map((_, i) => i ^ (i >> 9))
+  const line = { path: 'a', type: 'file' as const, sizeBytes: bytes.length, modifiedSeconds: 0 }
+  const padded = new Uint8Array(layout([line]).sizeBytes)
+  padded.set(entryHeader(line))
+  padded.set(bytes, layout([line]).offsets[0]!)
+  for (const sealed of [1, 2] as const) {
+    const running = fileDigest(bytes.length, tools, sealed)
+    await running.update(bytes)
+    const lines = [{ ...line, digest: toHex(await running.finish()) }]
+    for (const version of [1, 2]) {
+      const manifest = { version, partSizeBytes: limits.partSizeBytesMax }
+      const parcel = await opens(await aHostileParcel({ tar: padded, lines, manifest }))
+      assert.equal(await ending(parcel), version === sealed ? 'ok' : 'entry-digest-differs')
+    }
+  }
 })
 
 test('a sealed manifest may be as large as its limit and no larger', async () => {

@@ -13,13 +13,14 @@ import {
   expectHeader,
   headerSize,
   layout,
+  nothingOf,
   readTar,
   type Beginning,
   type IndexEntry,
   type OpenedEntry,
   type TarPlace,
 } from '#core/seal/tar-index'
-import { fileDigest, type SealTools } from '#core/seal/tools'
+import { type SealTools } from '#core/seal/tools'
 
 export interface OpenRequest {
   lock: OpenedLock
@@ -118,7 +119,7 @@ async function* allEntries(content: Content): AsyncGenerator<OpenedEntry> {
   const sealed = await content.fetch(0, manifest.contentSizeBytes)
   const { openTar } = workPlace(manifest.contentSizeBytes, tools)
   const tar = openTar(job, blocksOf(sealed, manifest.partSizeBytes), tools)
-  yield* readTar(tar, manifest.index, tools, content.onVerified)
+  yield* readTar(tar, manifest, tools, content.onVerified)
 }
 
 /** Every entry, of which those at the beginning are there already. */
@@ -130,7 +131,7 @@ async function* furtherEntries(
   for (const [place, entry] of manifest.index.entries()) {
     const isFolder = entry.type === 'folder'
     const flow = isFolder ? undefined : await had(entry, place)
-    const beginning = flow && (await beginningOf(flow, entry, tools))
+    const beginning = flow && (await beginningOf(flow, entry, nothingOf(entry, tools, manifest.version)))
     if (!isFolder && beginning?.sizeBytes !== entry.sizeBytes) {
       return yield* entriesFrom(content, { place, beginning: beginning?.sizeBytes ? beginning : undefined })
     }
@@ -143,8 +144,7 @@ async function* furtherEntries(
 const differs = () => new ProblemError({ slug: 'entry-digest-differs' })
 
 /** Takes what is there of a file into its digest. */
-async function beginningOf(flow: ByteFlow, { sizeBytes }: IndexEntry, tools: SealTools): Promise<Beginning> {
-  const beginning = { sizeBytes: 0, digest: fileDigest(sizeBytes, tools) }
+async function beginningOf(flow: ByteFlow, { sizeBytes }: IndexEntry, beginning: Beginning): Promise<Beginning> {
   for await (const piece of piecesOf(flow)) {
     beginning.sizeBytes += piece.length
     if (beginning.sizeBytes > sizeBytes) throw differs()
@@ -161,16 +161,17 @@ async function* entriesFrom(content: Content, start: TarPlace): AsyncGenerator<O
   const entry = manifest.index[place]!
   const at = beginning ? entry.offset + beginning.sizeBytes : entry.offset - headerSize(entry)
   const reader = await tarFrom(content, at, layout(manifest.index).sizeBytes)
-  yield* readTar(reader.rest(), manifest.index, tools, onVerified, start)
+  yield* readTar(reader.rest(), manifest, tools, onVerified, start)
 }
 
 /** One file's bytes by range: the chunks its header and bytes lie in, and nothing else, are fetched and opened. */
 async function* oneEntry(content: Content, place: number): AsyncGenerator<Uint8Array> {
-  const entry = content.manifest.index[place] as IndexEntry
+  const { manifest, tools } = content
+  const entry = manifest.index[place] as IndexEntry
   const reader = await tarFrom(content, entry.offset - headerSize(entry), entry.offset + entry.sizeBytes)
   try {
     await expectHeader(reader, entry)
-    yield* entryBytes(reader, entry, content.tools, () => content.onVerified(place))
+    yield* entryBytes(reader, entry, () => content.onVerified(place), nothingOf(entry, tools, manifest.version))
   } finally {
     await reader.close()
   }

@@ -151,7 +151,7 @@ export async function aHostileParcel(own: {
   const index = lines.map((line, place) => ({ ...line, offset: offsets[place]! }))
   const parts = [toHex(await ownTools.sha256(content))]
   const sizes = { contentSizeBytes: content.length, partSizeBytes: 2 ** 20, parts }
-  const manifest = { version: 1, parcelId, pq: true, ...details, ...sizes, index, ...own.manifest }
+  const manifest = { version: 2, parcelId, pq: true, ...details, ...sizes, index, ...own.manifest }
   const manifestAge = await sealWhole(utf8(canonicalJson(manifest as Json)), { recipient })
   const manifestSha256 = toHex(await ownTools.sha256(manifestAge))
   const lock = orThrow(await makeLock(key.request, { parcelIdentity, parcelId, manifestSha256 }, ownTools))
@@ -164,7 +164,7 @@ export function aManifest(change: Partial<Record<keyof Manifest, unknown>> = {})
   const lines = [{ path: 'a', type: 'file' as const, sizeBytes: 1, modifiedSeconds: 1, digest: '0'.repeat(64) }]
   const index = lines.map((line, i) => ({ ...line, offset: layout(lines).offsets[i]! }))
   const manifest = {
-    version: 1,
+    version: 2,
     parcelId,
     pq: true,
     ...details,

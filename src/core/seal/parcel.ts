@@ -6,6 +6,7 @@ import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { checkPaths } from '#core/seal/entry-names'
 import { hasExactly, isCount, isHex256, isTextUpTo, isUuid } from '#core/seal/shapes'
 import { layout, modifiedSecondsMax, type IndexEntry } from '#core/seal/tar-index'
+import { manifestVersion, type ManifestVersion } from '#core/seal/tools'
 
 /** What the sender's client is told about a parcel and seals into its manifest, for the recipient alone. */
 export interface ParcelDetails {
@@ -19,9 +20,12 @@ export interface ParcelDetails {
   keepUntil: string | null
 }
 
-/** The plain text of `manifest.age`, version 1, as canonical JSON (RFC 8785). */
+/**
+ * The plain text of `manifest.age` as canonical JSON (RFC 8785). Version 2 is what is sealed. Version 1 differs in how its
+ * files' digests are taken, and in nothing else: see `digestForms`.
+ */
 export interface Manifest extends ParcelDetails {
-  version: 1
+  version: ManifestVersion
   parcelId: string
   /** Whether the parcel's keys, and those of all its locks, are post-quantum hybrids. */
   pq: boolean
@@ -58,7 +62,7 @@ export function parseManifest(bytes: Uint8Array): Outcome<Manifest> {
     return fail('manifest-malformed')
   }
   const version = (value as { version?: unknown } | null)?.version
-  if (isCount(version, 2, Number.MAX_SAFE_INTEGER)) return fail('manifest-version')
+  if (isCount(version, manifestVersion + 1, Number.MAX_SAFE_INTEGER)) return fail('manifest-version')
   if (!isManifest(value)) return fail('manifest-malformed')
   if (value.index.length > limits.parcelEntriesMax) return fail('parcel-too-many-files')
   if (!value.index.every(isEntry)) return fail('manifest-malformed')
@@ -73,7 +77,7 @@ function isManifest(value: unknown): value is Manifest {
   if (!hasExactly(value, manifestFields)) return false
   const { contentSizeBytes, partSizeBytes, parts } = value
   return (
-    value.version === 1 &&
+    isCount(value.version, 1, manifestVersion) &&
     isUuid(value.parcelId) &&
     typeof value.pq === 'boolean' &&
     areDetails(value) &&

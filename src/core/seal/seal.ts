@@ -17,7 +17,7 @@ import {
 import { type Sign } from '#core/seal/receipt-key'
 import { runBytes, sealedSize } from '#core/seal/stream'
 import { layout, measured, writeTar, type SealSource } from '#core/seal/tar-index'
-import { type SealTools } from '#core/seal/tools'
+import { manifestVersion, type SealTools } from '#core/seal/tools'
 
 /**
  * A sealing that has begun, to be kept (it is secret) if it is to go on after a reload. `parts` holds the SHA-256 of
@@ -140,7 +140,7 @@ async function sealContent(request: SealRequest, begun: BegunSealing, totalBytes
 /** Seals the manifest and makes the locks: lock binds manifest binds content. */
 async function closeParcel(request: SealRequest, parcelIdentity: string, content: Content): Promise<SealedParcel> {
   const { parcelId, pq, partSizeBytes, details, tools } = request
-  const plain = manifestBytes({ version: 1, parcelId, pq, partSizeBytes, ...details, ...content })
+  const plain = manifestBytes({ version: manifestVersion, parcelId, pq, partSizeBytes, ...details, ...content })
   const manifestAge = await sealWhole(plain, { recipient: await recipientOf(parcelIdentity) })
   if (manifestAge.length > limits.manifestBytes) throw new ProblemError({ slug: 'manifest-too-large' })
   const manifestSha256 = toHex(await tools.sha256(manifestAge))

@@ -1,7 +1,7 @@
 import { concat, sameBytes, toHex, utf8, type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { ByteReader, mapInOrder, piecesOf, type ByteFlow } from '#core/seal/flow'
-import { fileDigest, type SealTools } from '#core/seal/tools'
+import { fileDigest, type ManifestVersion, type SealTools } from '#core/seal/tools'
 
 /**
  * One file or folder of a parcel, as its manifest lists it.
@@ -205,6 +205,12 @@ export interface Beginning {
   digest: ReturnType<typeof fileDigest>
 }
 
+/** The beginning of a file of which the caller has nothing. */
+export const nothingOf = ({ sizeBytes }: IndexEntry, tools: SealTools, version: ManifestVersion): Beginning => ({
+  sizeBytes: 0,
+  digest: fileDigest(sizeBytes, tools, version),
+})
+
 /** A place in a tar: an entry, and how much of its bytes lies before it. Nothing: before its header. */
 export interface TarPlace {
   place: number
@@ -215,12 +221,13 @@ export interface TarPlace {
  * Takes a tar apart by its index, in order. What the caller leaves of an entry is read and checked before the next.
  *
  * @param tar - from `start` to the tar's end
+ * @param version - of the manifest whose index it is
  * @param onVerified - called with the place of each entry that was as listed, to its last byte
  * @throws ProblemError `content-differs`, `content-link`, `entry-digest-differs`
  */
 export async function* readTar(
   tar: ByteFlow,
-  index: readonly IndexEntry[],
+  { index, version }: { index: readonly IndexEntry[]; version: ManifestVersion },
   tools: SealTools,
   onVerified: (place: number) => void,
   start: TarPlace = { place: 0 },
@@ -231,8 +238,9 @@ export async function* readTar(
       if (place < start.place) continue
       const beginning = place === start.place ? start.beginning : undefined
       if (!beginning) await expectHeader(reader, entry)
-      const bytes = entryBytes(reader, entry, tools, () => onVerified(place), beginning)
-      yield { ...entry, from: beginning?.sizeBytes ?? 0, bytes }
+      const had = beginning ?? nothingOf(entry, tools, version)
+      const bytes = entryBytes(reader, entry, () => onVerified(place), had)
+      yield { ...entry, from: had.sizeBytes, bytes }
       const rest = bytes[Symbol.asyncIterator]()
       while (!(await rest.next()).done);
       await expect(reader, new Uint8Array(padding(entry.sizeBytes)))
@@ -261,9 +269,8 @@ async function expect(reader: ByteReader, bytes: Bytes): Promise<void> {
 export function entryBytes(
   reader: ByteReader,
   entry: IndexEntry,
-  tools: SealTools,
   onVerified: () => void,
-  { sizeBytes, digest }: Beginning = { sizeBytes: 0, digest: fileDigest(entry.sizeBytes, tools) },
+  { sizeBytes, digest }: Beginning,
 ): AsyncIterable<Uint8Array> {
   let leftBytes = entry.sizeBytes - sizeBytes
   let isVerified = false

@@ -104,41 +104,65 @@ function sha256Here(): RunningSha256 {
 /** Browsers hash whole buffers only, so the pieces are gathered: this is why a file's digest goes by slices. */
 function webRunningSha256(sizeBytes: number): RunningSha256 {
   if (sizeBytes <= hashedHereBytes) return sha256Here()
-  const gathered = new Uint8Array(sizeBytes)
+  let gathered: Bytes | undefined
   let used = 0
+  let whole: Promise<Bytes> | undefined
+  // The browser takes a copy before it comes back (Web Cryptography API, digest method, step 2): the memory is free again.
   return {
     update(piece) {
+      if (piece.length === sizeBytes) {
+        whole = webSha256(piece)
+        whole.catch(() => undefined) // Reported when it is waited for.
+        return
+      }
+      gathered ??= new Uint8Array(sizeBytes)
       gathered.set(piece, used)
       used += piece.length
     },
     digest() {
-      const whole = gathered.subarray(0, used)
+      const digest = whole ?? webSha256(gathered?.subarray(0, used) ?? new Uint8Array())
+      whole = undefined
       used = 0
-      // It takes a copy before it comes back (Web Cryptography API, digest method, step 2): the memory is free again.
-      return webSha256(whole)
+      return digest
     },
   }
 }
 
+export type ManifestVersion = 1 | 2
+/** What is sealed today. */
+export const manifestVersion = 2
+
 /**
- * The digest of one file, taken as its bytes go by: its SHA-256 up to 64 MiB, and above that the SHA-256 over the
- * SHA-256s of its 64 MiB slices, because browsers hash whole buffers only.
+ * How the files' digests of a manifest are taken: a file's SHA-256 up to `wholeBytes`, and above that the SHA-256 over the
+ * SHA-256s of its slices, because browsers hash whole buffers only.
+ */
+export const digestForms: Record<ManifestVersion, { wholeBytes: number; sliceBytes: number }> = {
+  1: { wholeBytes: 64 * 2 ** 20, sliceBytes: 64 * 2 ** 20 },
+  2: { wholeBytes: limits.digestWholeBytes, sliceBytes: limits.digestSliceBytes },
+}
+
+/** Bytes of slices that are hashed while more are gathered: each slice is held until then. */
+const hashingBytes = 8 * 2 ** 20
+
+/**
+ * The digest of one file, taken as its bytes go by.
  *
  * @param sizeBytes - the size of the file, known beforehand; more than that must not be fed
+ * @param version - of the manifest that has the digest
  */
-export function fileDigest(sizeBytes: number, tools: SealTools) {
-  const sliceBytes = limits.digestSliceBytes
+export function fileDigest(sizeBytes: number, tools: SealTools, version: ManifestVersion = manifestVersion) {
+  const { wholeBytes, sliceBytes } = digestForms[version]
   const slices: Promise<Bytes>[] = []
+  const slicesAtOnce = Math.ceil(hashingBytes / sliceBytes)
   let leftBytes = sizeBytes
-  let room = Math.min(sliceBytes, leftBytes)
+  let room = sizeBytes <= wholeBytes ? sizeBytes : sliceBytes
   const slice = tools.runningSha256(room)
   return {
     async update(bytes: Uint8Array): Promise<void> {
       let piece = bytes
       while (piece.length > 0) {
         if (room === 0) {
-          // One is under way while the next is gathered, and no more: each holds a slice.
-          await slices.at(-1)
+          await slices.at(-slicesAtOnce)
           slices.push(slice.digest())
           room = Math.min(sliceBytes, leftBytes)
         }

@@ -10,7 +10,7 @@ export const digest: Command = {
   summary: 'Print the digest of files, as lists of contents have it',
   usage: `safehand digest FILE…
 
-The SHA-256 of a file up to 64 MiB; above that the SHA-256 over the SHA-256s of its 64 MiB slices.`,
+The SHA-256 of a file up to 16 MiB; above that the SHA-256 over the SHA-256s of its slices of 512 KiB.`,
   async run({ positionals, json, io }) {
     if (positionals.length === 0) throw new CalledWrongly('Name at least one file.')
     const found = []
