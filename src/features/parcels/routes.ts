@@ -1,8 +1,9 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { limits } from '#core/kit/limits'
 import { fail, ok, type Outcome } from '#core/kit/outcome'
 import { receiptFor } from '#edge/keeper/receipt'
 import { base64Field, choice, fields, id, integer, line, list, optional, telephone, text } from '#edge/web/fields'
+import { outgoing } from '#edge/web/outgoing'
 import { action, raw, screen, type Route, type Visit } from '#edge/web/route'
 import { ownOrganisation } from '#features/organisations/queries'
 import { openGates } from '#features/transfers/gates'
@@ -376,7 +377,7 @@ const collecting: Route[] = [
         .type('application/octet-stream')
         .header('accept-ranges', 'bytes')
         .header('content-length', range.end - range.start)
-      return ok(Readable.from(stream))
+      return ok(outgoing(stream))
     },
   }),
   raw({
