@@ -10,7 +10,6 @@ import type { Bytes } from '#core/kit/bytes'
 import { orThrow } from '#core/kit/outcome'
 import {
   confirm,
-  nowAndThen,
   open,
   saidOfError,
   savingOf,
@@ -19,6 +18,7 @@ import {
   type Saving,
 } from '#shell/islands/shared/opening'
 import type { OpenNews } from '#shell/islands/open-worker'
+import { nowAndThen } from '#shell/islands/shared/progress'
 import { saidOf } from '#shell/islands/shared/server'
 
 /** What the page asks, and its answer to a call. */

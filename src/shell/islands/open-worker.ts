@@ -5,7 +5,6 @@ import type { OpenedEntry } from '#core/seal/tar-index'
 import { wholeBlob } from '#shell/islands/shared/blobs'
 import {
   confirm,
-  nowAndThen,
   open,
   saidOfError,
   savingOf,
@@ -14,6 +13,7 @@ import {
   type OpenOrder,
   type Saving,
 } from '#shell/islands/shared/opening'
+import { nowAndThen } from '#shell/islands/shared/progress'
 import { saidOf, type OnWaiting, type Said } from '#shell/islands/shared/server'
 import { newStage, stage, tidyStages } from '#shell/islands/shared/staging'
 

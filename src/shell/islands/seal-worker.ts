@@ -1,5 +1,6 @@
 /** Seals and sends beside the page, so that the page stays quick. It ends with the page, and its phrases with it. */
 import { newWords } from '#shell/islands/shared/new-words'
+import { nowAndThen } from '#shell/islands/shared/progress'
 import { sealAndSend, type Addressee, type Anew, type SealOrder } from '#shell/islands/shared/sealing'
 import type { Holder } from '#shell/islands/shared/sender-key'
 import { Refused, type Said, type Waiting } from '#shell/islands/shared/server'
@@ -27,7 +28,7 @@ async function answer(ask: SealAsk): Promise<SealNews> {
     onBegun: (isKept) => tell({ kind: 'begun', isKept }),
     onAnew: (why) => tell({ kind: 'anew', why }),
     onChecking: (checkedBytes, arrivedBytes) => tell({ kind: 'checking', checkedBytes, arrivedBytes }),
-    onProgress: (doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes }),
+    onProgress: nowAndThen((doneBytes, totalBytes) => tell({ kind: 'progress', doneBytes, totalBytes })),
     onWaiting: (waiting) => tell({ kind: 'waiting', waiting }),
   })
   return { kind: 'sent', ...sent }

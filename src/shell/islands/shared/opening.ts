@@ -9,6 +9,7 @@ import { verifyEd25519 } from '#core/seal/receipt-key'
 import { blocksOf, streamOf } from '#core/seal/flow'
 import type { IndexEntry, OpenedEntry } from '#core/seal/tar-index'
 import { workerTools } from '#shell/islands/shared/helpers'
+import type { OnBytes } from '#shell/islands/shared/progress'
 import { recipientKey } from '#shell/islands/shared/recipient-key'
 import { jsonTo, Refused, saidOf, untilAnswered, type OnWaiting } from '#shell/islands/shared/server'
 
@@ -116,21 +117,6 @@ export interface Saving {
   name: string
   sizeBytes: number
   stream: ReadableStream<Bytes>
-}
-
-export type OnBytes = (doneBytes: number, totalBytes: number) => void
-
-const tellEveryMs = 100
-
-/** The same, told ten times a second at most: thousands of small files would keep the page busy with saying so. */
-export function nowAndThen(tell: OnBytes): OnBytes {
-  let toldAtMs = -tellEveryMs
-  return (doneBytes, totalBytes) => {
-    const nowMs = performance.now()
-    if (nowMs - toldAtMs < tellEveryMs) return
-    toldAtMs = nowMs
-    tell(doneBytes, totalBytes)
-  }
 }
 
 /**
