@@ -16,7 +16,7 @@ import {
 } from '#core/seal/parcel'
 import { type Sign } from '#core/seal/receipt-key'
 import { runBytes, sealedSize } from '#core/seal/stream'
-import { layout, measured, writeTar, type SealSource } from '#core/seal/tar-index'
+import { layout, measured, writeTar, type ReadTogether, type SealSource } from '#core/seal/tar-index'
 import { manifestVersion, type SealTools } from '#core/seal/tools'
 
 /**
@@ -40,6 +40,8 @@ export interface SealRequest {
   sources: readonly SealSource[]
   locks: readonly LockRequest[]
   tools: SealTools
+  /** Where the sources can be read so: see `writeTar`. */
+  readTogether?: ReadTogether
   /**
    * Stores one part of `content.age`. It keeps the digest before it first sends the part, retries with the same bytes,
    * and comes back when the part is safe: then the memory of `bytes` is used again. Called for several parts at once.
@@ -112,7 +114,8 @@ async function sealContent(request: SealRequest, begun: BegunSealing, totalBytes
   const { sources, tools, partSizeBytes } = request
   const { prefix, streamKey } = begun
   const digests: (string | null)[] = sources.map(() => null)
-  const tar = writeTar(sources, tools, (place, digest) => (digests[place] = toHex(digest)))
+  const onDigest = (place: number, digest: Bytes) => void (digests[place] = toHex(digest))
+  const tar = writeTar(sources, tools, onDigest, request.readTogether)
   const { sealParts } = workPlace(totalBytes, tools)
   const sealed = sealParts({ prefix, streamKey, partSizeBytes }, blocksOf(tar, runBytes), tools)
   const stored = mapInOrder(sealed, limits.partsAtOnce, async ({ bytes, sha256, free }, n) => {

@@ -1,16 +1,41 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sameBytes, type Bytes } from '#core/kit/bytes'
+import { concat, sameBytes, type Bytes } from '#core/kit/bytes'
 import { limits } from '#core/kit/limits'
 import { orThrow, type Outcome } from '#core/kit/outcome'
 import { aFile, aFolder, contentsOf, opens, seals, sealedOk } from '#core/seal/parcel.fixture'
+import { wholeOf } from '#core/seal/flow'
 import { newSealing, tarSize } from '#core/seal/seal'
 import { sealedSize } from '#core/seal/stream'
-import { type SealSource } from '#core/seal/tar-index'
+import { type ReadTogether, type SealSource } from '#core/seal/tar-index'
 import { webTools } from '#core/seal/tools'
 
 const slugOf = (outcome: Outcome<unknown>) => (outcome.ok ? 'ok' : outcome.problem.slug)
 const bytes = (size: number, step = 1) => new Uint8Array(size).map((_, i) => i * step)
+
+/** Reads files as browsers read many: as one. */
+const readTogether: ReadTogether = async (sources) =>
+  concat(...(await Promise.all(sources.map(async (source) => wholeOf(source.read())))))
+
+test('small files that are read together come out as they were, between large ones, folders and empty ones', async () => {
+  const sources = Array.from({ length: 150 }, (_, n) => {
+    if (n % 40 === 7) return aFolder(`folder-${n}`)
+    return aFile(`file-${n}`, bytes([0, 10, 3_000, 200_000, 300_000][n % 5]!, n))
+  })
+  let asked = 0
+  const counted: ReadTogether = (some) => {
+    asked += 1
+    assert.ok(some.every(({ type, sizeBytes }) => type === 'file' && sizeBytes <= 256 * 1024))
+    return readTogether(some)
+  }
+  const together = orThrow(await opens(await sealedOk({ sources, readTogether: counted })))
+  assert.deepEqual(await contentsOf(together), await contentsOf(orThrow(await opens(await sealedOk({ sources })))))
+  assert.ok(asked > 1 && asked < 60, `asked ${asked} times`)
+  assert.deepEqual(
+    together.manifest.index.map(({ path }) => path),
+    sources.map(({ path }) => path),
+  )
+})
 
 const changing: Record<string, Partial<SealSource>> = {
   'that shrinks': { sizeBytes: 1_001 },
@@ -26,10 +51,12 @@ const changing: Record<string, Partial<SealSource>> = {
 for (const [how, change] of Object.entries(changing)) {
   test(`a file ${how} while it is sealed is a problem of its own`, async () => {
     const source = { ...aFile('secret-name.txt', bytes(1_000)), ...change }
-    const outcome = await seals({ sources: [aFile('first'), source] })
-    assert(!outcome.ok)
-    assert.equal(outcome.problem.slug, 'file-changed')
-    assert.equal(outcome.problem.detail, 'It is number 2 in the list of files.')
+    for (const reading of [{}, { readTogether }]) {
+      const outcome = await seals({ sources: [aFile('first'), source, aFile('last')], ...reading })
+      assert(!outcome.ok)
+      assert.equal(outcome.problem.slug, 'file-changed')
+      assert.equal(outcome.problem.detail, 'It is number 2 in the list of files.')
+    }
   })
 }
 

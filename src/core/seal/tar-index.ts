@@ -1,6 +1,6 @@
 import { concat, sameBytes, toHex, utf8, type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
-import { ByteReader, mapInOrder, piecesOf, type ByteFlow } from '#core/seal/flow'
+import { ByteReader, flowOf, mapInOrder, piecesOf, type ByteFlow } from '#core/seal/flow'
 import { fileDigest, type ManifestVersion, type SealTools } from '#core/seal/tools'
 
 /**
@@ -118,35 +118,79 @@ export const measured = (source: SealSource): Measured => ({
   modifiedSeconds: Math.min(modifiedSecondsMax, Math.max(0, Math.floor(source.modifiedAtMs / 1_000))),
 })
 
+/** Reads small files whole, one after the other into one array. Fails when one of them cannot be read. */
+export type ReadTogether = (sources: readonly SealSource[]) => Promise<Uint8Array>
+
 /**
  * The tar of all sources as a flow, and each finished file's digest.
  *
  * @param onDigest - called once a file has been read whole
+ * @param readTogether - where many files are read more quickly by asking once
  * @throws ProblemError `file-changed` when a file is not what was measured
  */
 export async function* writeTar(
   sources: readonly SealSource[],
   tools: SealTools,
   onDigest: (place: number, digest: Bytes) => void,
+  readTogether?: ReadTogether,
 ): AsyncGenerator<Uint8Array> {
-  const readAhead = async (source: SealSource, place: number) => {
-    const bytes = fileBytes(source, place, tools, (digest) => onDigest(place, digest))
-    const isSmall = source.type === 'file' && source.sizeBytes <= smallFileBytes
-    return { source, bytes: isSmall ? [await wholeFile(bytes, source.sizeBytes)] : bytes }
+  const readGroup = async ({ first, sources }: Group) => {
+    const bytesOf = (source: SealSource, n: number) =>
+      fileBytes(source, first + n, tools, (digest) => onDigest(first + n, digest))
+    if (!sources.every(isSmall)) return sources.map((source, n) => ({ source, bytes: bytesOf(source, n) }))
+    // When one of them cannot be read, each is read by itself: so it is known which.
+    const whole = await readTogether?.(sources.filter(({ type }) => type === 'file')).catch(() => undefined)
+    const isWhole = whole?.length === sources.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+    let at = 0
+    const reading = sources.map(async (source, n) => {
+      if (source.type === 'folder') return { source, bytes: [] }
+      const own = whole?.subarray(at, (at += source.sizeBytes))
+      if (!own || !isWhole) return { source, bytes: [await wholeFile(bytesOf(source, n), source.sizeBytes)] }
+      for await (const _ of bytesOf({ ...source, read: () => flowOf(own) }, n));
+      return { source, bytes: [own] }
+    })
+    return Promise.all(reading)
   }
-  for await (const { source, bytes } of mapInOrder(sources, smallFilesAtOnce, readAhead)) {
-    const entry = measured(source)
-    yield entryHeader(entry)
-    if (entry.type === 'folder') continue
-    yield* bytes
-    yield new Uint8Array(padding(entry.sizeBytes))
-  }
+  for await (const group of mapInOrder(groupsOf(sources), groupsAtOnce, readGroup))
+    for (const { source, bytes } of group) {
+      const entry = measured(source)
+      yield entryHeader(entry)
+      if (entry.type === 'folder') continue
+      yield* bytes
+      yield new Uint8Array(padding(entry.sizeBytes))
+    }
   yield new Uint8Array(endBytes)
 }
 
 /** Small files are read whole, several at once and ahead of the tar: waiting for each takes longer than its bytes. */
 const smallFileBytes = 256 * 1024
-const smallFilesAtOnce = 64
+const groupFiles = 32
+const groupBytes = 2 * 1024 * 1024
+const groupsAtOnce = 4
+
+const isSmall = ({ type, sizeBytes }: SealSource): boolean => type === 'folder' || sizeBytes <= smallFileBytes
+
+/** Sources that follow each other, the first of them at this place: small ones, or one that is not. */
+interface Group {
+  first: number
+  sources: SealSource[]
+}
+
+function* groupsOf(sources: readonly SealSource[]): Generator<Group> {
+  let group: Group = { first: 0, sources: [] }
+  let sizeBytes = 0
+  for (const [place, source] of sources.entries()) {
+    const fits = group.sources.length < groupFiles && sizeBytes + source.sizeBytes <= groupBytes
+    if (group.sources.length > 0 && !(fits && isSmall(source) && group.sources.every(isSmall))) {
+      yield group
+      group = { first: place, sources: [] }
+      sizeBytes = 0
+    }
+    group.sources.push(source)
+    sizeBytes += source.sizeBytes
+  }
+  if (group.sources.length > 0) yield group
+}
 
 async function wholeFile(pieces: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Bytes> {
   const whole = new Uint8Array(sizeBytes)

@@ -7,7 +7,7 @@ import type { ParcelDetails } from '#core/seal/parcel'
 import { newPhrase } from '#core/seal/passphrase'
 import { newSealing, sealParcel, tarSize, type BegunSealing, type SealedParcel } from '#core/seal/seal'
 import { sealedSize } from '#core/seal/stream'
-import type { SealSource } from '#core/seal/tar-index'
+import type { ReadTogether, SealSource } from '#core/seal/tar-index'
 import type { SealTools } from '#core/seal/tools'
 import {
   arrivedOf,
@@ -209,6 +209,7 @@ async function seal(work: Work, store: BegunSealings | undefined, going?: Going)
     sources,
     locks: locksOf(begun, addressees, key && (await recipientOf(await key.identity(begun.pq)))),
     tools,
+    readTogether,
     begun: secrets,
     putPart: partSender(work, sealing),
     ...(key ? { sign: key.sign } : {}),
@@ -260,13 +261,24 @@ function locksOf(begun: Begun, addressees: Addressee[], own: string | undefined)
   return [...forRecipients, ...forSender]
 }
 
-const sourceOf = ({ path, file }: Chosen): SealSource => ({
+interface ChosenSource extends SealSource {
+  file: File | null
+}
+
+const sourceOf = ({ path, file }: Chosen): ChosenSource => ({
   path,
+  file,
   type: file ? 'file' : 'folder',
   sizeBytes: file?.size ?? 0,
   modifiedAtMs: file?.lastModified ?? 0,
   read: () => readOf(file!),
 })
+
+/** As one blob they are asked of the browser's other processes once. */
+const readTogether: ReadTogether = async (sources) => {
+  const files = (sources as readonly ChosenSource[]).map(({ file }) => file!)
+  return new Uint8Array(await new Blob(files).arrayBuffer())
+}
 
 const readBytes = 8 * 1024 * 1024
 
