@@ -57,13 +57,15 @@ export async function startCuttingProxy(
       })
     }
     let isCutting = false
+    // Questions, each of which the server answers with one ReadyForQuery; starting is one too.
+    let unanswered = 1
     let isInside = false
     let hasWritten = false
     const cut = () => {
       client.destroy()
       proxy.onCut()
     }
-    const statements = readStatements((text) => {
+    const onStatement = (text: string): Cut => {
       hasWritten ||= isInside && isWrite.test(text)
       // Where nothing was written, a commit ends nothing.
       const decided = text === 'commit' && !hasWritten ? null : decide(text, isInside)
@@ -73,14 +75,26 @@ export async function startCuttingProxy(
       }
       if (/^(commit|rollback)/.test(text)) isInside = false
       return decided
-    })
+    }
+    const asked = readMessages(false)
     client.on('data', (bytes) => {
-      const decided = statements(bytes)
+      let decided: Cut = null
+      for (const { type, body } of asked(bytes)) {
+        if (type === 'Q' || type === 'S') unanswered += 1
+        // What one write holds is cut as one: what stands before a commit goes with it.
+        if (type === 'Q' || type === 'P') decided = onStatement(textOf(type, body)) ?? decided
+      }
       if (decided === 'before') return cut()
       isCutting ||= decided === 'after'
       return void upstream.write(bytes)
     })
-    upstream.on('data', (bytes) => (isCutting ? cut() : client.write(bytes)))
+    const answers = readMessages(true)
+    upstream.on('data', (bytes) => {
+      for (const { type } of answers(bytes)) if (type === 'Z') unanswered -= 1
+      if (!isCutting) return void client.write(bytes)
+      // Not at the first answer: what was sent with the statement is answered before it, and before it is done.
+      if (unanswered === 0) cut()
+    })
   })
   server.listen(join(folder, socketName))
   await once(server, 'listening')
@@ -94,31 +108,29 @@ export async function startCuttingProxy(
 }
 
 /**
- * Reads what a client says to Postgres: a start-up message without a type, then messages of a type and a length. The
- * text of a statement is in Query and in Parse, after the name of the prepared statement. What one write holds is
- * answered as one: a client sends a statement with its parameters at once, and waits.
+ * Reads messages as they come, each of a type and a length. The first of a client has no type.
  *
  * @source PostgreSQL 18, Frontend/Backend Protocol, Message Formats
  */
-function readStatements(decide: (text: string) => Cut): (bytes: Buffer) => Cut {
+function readMessages(isStarted: boolean): (bytes: Buffer) => { type: string; body: Buffer }[] {
   let rest: Buffer = Buffer.alloc(0)
-  let isStarted = false
   return (bytes) => {
     rest = Buffer.concat([rest, bytes])
-    let decided: Cut = null
+    const messages = []
     for (;;) {
       const head = isStarted ? 1 : 0
-      if (rest.length < head + 4) return decided
+      if (rest.length < head + 4) return messages
       const end = head + rest.readInt32BE(head)
-      if (rest.length < end) return decided
-      const type = isStarted ? String.fromCharCode(rest[0]!) : ''
-      if (type === 'Q' || type === 'P') {
-        const body = rest.subarray(5, end)
-        const from = type === 'P' ? body.indexOf(0) + 1 : 0
-        decided = decide(body.subarray(from, body.indexOf(0, from)).toString().trim().toLowerCase()) ?? decided
-      }
+      if (rest.length < end) return messages
+      messages.push({ type: isStarted ? String.fromCharCode(rest[0]!) : '', body: rest.subarray(head + 4, end) })
       isStarted = true
       rest = rest.subarray(end)
     }
   }
+}
+
+/** The text of a statement is in Query, and in Parse after the name of the prepared statement. */
+function textOf(type: 'Q' | 'P', body: Buffer): string {
+  const from = type === 'P' ? body.indexOf(0) + 1 : 0
+  return body.subarray(from, body.indexOf(0, from)).toString().trim().toLowerCase()
 }

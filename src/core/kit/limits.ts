@@ -129,6 +129,7 @@ export const limits = {
   databaseConnectWaitMs: 10_000,
   databaseKeepAliveMs: 60_000,
   databaseStatementMs: 60_000,
+  databaseStatementsUnwaited: 32,
   databaseIdleInTransactionMs: 60_000,
   databaseStartWaitMs: 120_000,
   databaseLaunchPatienceMs: 10_000,

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { setTimeout as rest } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { limits } from '#core/kit/limits'
-import { orThrow, type Outcome, type Problem } from '#core/kit/outcome'
+import { ok, orThrow, type Outcome, type Problem } from '#core/kit/outcome'
 import { parseTrustPolicy, trustPolicyFor } from '#core/register/policy'
 import { aSigner } from '#core/register/small-register'
 import { verifyReceipt } from '#core/register/verify'
@@ -15,7 +16,7 @@ import { keepOnce, startKeeper } from '#edge/keeper/keeper'
 import { receiptFor, waitForReceipt } from '#edge/keeper/receipt'
 import { recordEvent } from '#edge/keeper/record'
 import { tileFolder, type Tiles } from '#edge/keeper/tiles'
-import type { Db } from '#edge/store/database'
+import { inTransaction, type Db } from '#edge/store/database'
 import { freshDatabase, startTestServer } from '../../../test/support/database.ts'
 
 // One server for the file when it is run by itself; a fresh database for each test, as each is a register of its own.
@@ -104,6 +105,20 @@ test('an event of a transaction that was undone never was', async (t) => {
   await assert.rejects(undone, /changed my mind/)
   orThrow(await keepOnce(register))
   await assertSound(register, 0)
+})
+
+test('an act whose event the database refuses is not done, and fails as the event did', async (t) => {
+  const { db, open } = await freshDatabase(t)
+  await sql`alter table register_events add constraint refused check (name <> 'token-ended')`.execute(open('owner').db)
+  const act = (name: 'token-made' | 'token-ended') =>
+    inTransaction(db, async (tx) => {
+      await recordEvent(tx, 'token-made', { name })
+      return ok(await recordEvent(tx, name, { name }))
+    })
+  await assert.rejects(act('token-ended'), { code: '23514', constraint: 'refused' })
+  assert.deepEqual(await places(db), [])
+  orThrow(await act('token-made'))
+  assert.deepEqual(await places(db), [null, null])
 })
 
 test('an event whose transaction began earlier and was committed later gets a place too', async (t) => {

@@ -5,7 +5,13 @@ import { limits } from '#core/kit/limits'
 import { assert } from '#core/kit/outcome'
 import { leafOf, SALT_BYTES } from '#core/register/event'
 import type { EventName } from '#edge/keeper/event-names'
+import { sendUnwaited } from '#edge/store/context'
 import { newId, type Tx } from '#edge/store/database'
+
+const HANDLE_BYTES = 16
+
+const insert = `insert into register_events (id, name, transfer_id, at, handle, salt, body, leaf)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 /** The transfer that an event's body names. */
 export const transferOf = (body: Json): string | null =>
@@ -19,7 +25,7 @@ export const transferOf = (body: Json): string | null =>
  *
  * @param body - whole numbers only, at most `eventBodyBytes` as JSON
  * @param about - the transfer whose timeline shows it, which the body names too; the instant, if not now
- * @returns the event's id, with which a receipt is asked for
+ * @returns the event's id, with which a receipt is asked for; the event is sent, and stands when the transaction does
  */
 export async function recordEvent(
   tx: Tx,
@@ -28,25 +34,15 @@ export async function recordEvent(
   about: { transferId?: string; at?: Date } = {},
 ): Promise<{ eventId: string }> {
   const at = about.at ?? new Date()
-  const evidence = { event: name, at: at.toISOString(), handle: randomBytes(16).toString('hex'), body }
-  const salt = new Uint8Array(randomBytes(SALT_BYTES))
+  const random = randomBytes(HANDLE_BYTES + SALT_BYTES)
+  const handle = random.toString('hex', 0, HANDLE_BYTES)
+  const salt = new Uint8Array(random.subarray(HANDLE_BYTES))
   const text = canonicalJson(body)
   // What is signed says it too: an event that was moved to another transfer is found.
   assert(transferOf(body) === (about.transferId ?? null), `the event ${name} says which transfer it is about`)
   assert(utf8(text).length <= limits.eventBodyBytes, `the event ${name} says too much`)
-  const leaf = leafOf({ ...evidence, salt })
+  const leaf = leafOf({ event: name, at: at.toISOString(), handle, salt, body })
   const id = newId()
-  const row = {
-    id,
-    name,
-    transferId: about.transferId ?? null,
-    at,
-    handle: evidence.handle,
-    salt,
-    body: text,
-    leaf,
-    seq: null,
-  }
-  await tx.insertInto('registerEvents').values(row).execute()
+  await sendUnwaited(tx, insert, [id, name, about.transferId ?? null, at, handle, salt, text, leaf])
   return { eventId: id }
 }

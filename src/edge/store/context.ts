@@ -8,8 +8,10 @@ import {
   type Kysely,
   type PostgresDialectConfig,
   type QueryResult,
+  type Transaction,
   type TransactionSettings,
 } from 'kysely'
+import { limits } from '#core/kit/limits'
 import { assert } from '#core/kit/outcome'
 
 /**
@@ -85,10 +87,8 @@ class ContextDriver implements Driver {
     connection.isInTransaction = true
     try {
       if (settings.isolationLevel === undefined && settings.accessMode === undefined) {
-        // Not waited for: it goes with the first statement, one way to the database and back less. What comes first
-        // after it, statement or commit, fails where it failed.
-        connection.begun = this.begin(connection)
-        connection.begun.catch(() => {})
+        // It goes with the first statement, one way to the database and back less.
+        connection.goOn(this.begin(connection))
         return
       }
       await this.#inner.beginTransaction(connection.inner, settings)
@@ -103,23 +103,23 @@ class ContextDriver implements Driver {
     await inner.executeQuery(CompiledQuery.raw(`begin; ${this.#setting}`))
   }
   async commitTransaction(connection: ContextConnection): Promise<void> {
-    await connection.begun
-    await this.#inner.commitTransaction(connection.inner)
-    connection.isInTransaction = false
+    // Of a transaction that failed nothing is committed, whatever is sent; Postgres answers that it undid it.
+    await inTurn(connection.sent, this.#inner.commitTransaction(connection.inner))
+    connection.leaveTransaction()
   }
   async rollbackTransaction(connection: ContextConnection): Promise<void> {
     // A connection that cannot be rolled back is thrown away, and its context with it.
     await this.#inner.rollbackTransaction(connection.inner)
-    connection.isInTransaction = false
+    connection.leaveTransaction()
   }
-  savepoint(...[connection, ...rest]: Parameters<Driver['savepoint'] & {}>): Promise<void> {
-    return this.#inner.savepoint!((connection as ContextConnection).inner, ...rest)
+  async savepoint(...[connection, ...rest]: Parameters<Driver['savepoint'] & {}>): Promise<void> {
+    await this.#inner.savepoint!(await answered(connection), ...rest)
   }
-  rollbackToSavepoint(...[connection, ...rest]: Parameters<Driver['rollbackToSavepoint'] & {}>): Promise<void> {
-    return this.#inner.rollbackToSavepoint!((connection as ContextConnection).inner, ...rest)
+  async rollbackToSavepoint(...[connection, ...rest]: Parameters<Driver['rollbackToSavepoint'] & {}>): Promise<void> {
+    await this.#inner.rollbackToSavepoint!(await answered(connection), ...rest)
   }
-  releaseSavepoint(...[connection, ...rest]: Parameters<Driver['releaseSavepoint'] & {}>): Promise<void> {
-    return this.#inner.releaseSavepoint!((connection as ContextConnection).inner, ...rest)
+  async releaseSavepoint(...[connection, ...rest]: Parameters<Driver['releaseSavepoint'] & {}>): Promise<void> {
+    await this.#inner.releaseSavepoint!(await answered(connection), ...rest)
   }
 }
 
@@ -127,38 +127,90 @@ class ContextConnection implements DatabaseConnection {
   readonly inner: DatabaseConnection
   readonly #driver: ContextDriver
   isInTransaction = false
-  /** What said for whom the transaction is. */
-  begun = Promise.resolve()
+  /**
+   * What the transaction sent and nobody waited for: that it begins and for whom, and what `sendUnwaited` sent. Where it
+   * failed, the next statement or the commit fails of it, and whatever comes after them.
+   */
+  sent: Promise<void> = Promise.resolve()
+  #unwaited = 0
 
   constructor(inner: DatabaseConnection, driver: ContextDriver) {
     this.inner = inner
     this.#driver = driver
   }
 
+  leaveTransaction(): void {
+    this.isInTransaction = false
+    this.sent = Promise.resolve()
+    this.#unwaited = 0
+  }
+
+  /** Goes on without waiting for what was sent last. */
+  goOn(last: Promise<unknown>): void {
+    this.sent = inTurn(this.sent, last)
+    this.sent.catch(() => {})
+  }
+
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.isInTransaction) {
-      const [begun, done] = await Promise.allSettled([this.begun, this.inner.executeQuery<R>(query)])
-      if (begun.status === 'rejected') throw begun.reason
-      if (done.status === 'rejected') throw done.reason
-      return done.value
+    if (!this.isInTransaction) return this.#executeAlone(query)
+    const done = this.inner.executeQuery<R>(query)
+    if ('isUnwaited' in query && this.#unwaited < limits.databaseStatementsUnwaited) {
+      this.#unwaited += 1
+      this.goOn(done)
+      return { rows: [] }
     }
-    // Sent together, without waiting for each answer: it takes one way to the database and back, not three. When one
-    // fails the rest is refused, and the transaction ends undone.
-    const [begun, done, ended] = await Promise.allSettled([
-      this.#driver.begin(this),
-      this.inner.executeQuery<R>(query),
-      this.#driver.commitTransaction(this),
-    ])
-    if (begun.status === 'rejected') throw begun.reason
-    if (done.status === 'rejected') throw done.reason
-    if (ended.status === 'rejected') throw ended.reason
-    return done.value
+    await inTurn(this.sent, done)
+    this.#unwaited = 0
+    return done
+  }
+
+  /**
+   * Sent together, without waiting for each answer: it takes one way to the database and back, not three. When one fails
+   * the rest is refused, and the transaction ends undone.
+   */
+  async #executeAlone<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const begun = this.#driver.begin(this)
+    const done = this.inner.executeQuery<R>(query)
+    await inTurn(begun, done, this.#driver.commitTransaction(this))
+    return done
   }
 
   streamQuery(): never {
     throw new Error('Read page by page: a stream would keep its context open for as long as somebody reads it.')
   }
 }
+
+/** Waits for what was sent in this order, and throws the first failure: the database refuses the rest because of it. */
+async function inTurn(...sent: Promise<unknown>[]): Promise<void> {
+  for (const each of await Promise.allSettled(sent)) if (each.status === 'rejected') throw each.reason
+}
+
+// A failure that nobody has seen yet would be mended by going back to a savepoint: the rest would be committed, and the
+// failure told of all the same.
+async function answered(connection: DatabaseConnection): Promise<DatabaseConnection> {
+  const { sent, inner } = connection as ContextConnection
+  await sent
+  return inner
+}
+
+/**
+ * Sends a statement of a transaction without waiting for its answer: it leaves in one piece with the next statement, or
+ * with the commit. When it fails, these throw its error and the transaction is undone. A work that itself fails before
+ * either is undone and fails as it would have.
+ *
+ * As many as `databaseStatementsUnwaited` are under way; the next is waited for. So is each where the database is opened
+ * without contexts.
+ *
+ * @param text - answers no rows, and is in words already: Kysely takes longer to find them than the rest takes
+ */
+export async function sendUnwaited<D>(tx: Transaction<D>, text: string, values: readonly unknown[]): Promise<void> {
+  // What cannot be put into a message is never sent, and the commit would succeed without it.
+  assert(values.every(isPlain), 'a statement that nobody waits for has plain values')
+  await tx.executeQuery({ ...CompiledQuery.raw(text, [...values]), isUnwaited: true } as CompiledQuery)
+}
+
+const isPlain = (value: unknown): boolean =>
+  typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array
 
 /**
  * Does a part of a transaction's work as the system: for what a person's act brings about where they themselves may not
