@@ -1,7 +1,9 @@
 /** In a browser: seals a file to nowhere, or does with it only what any sealing must: read it, and call WebCrypto. */
+import { limits } from '#core/kit/limits'
 import { piecesOfBlob } from '#core/seal/flow'
 import { identityFrom, recipientOf } from '#core/seal/locks'
 import { sealParcel } from '#core/seal/seal'
+import { chunkBytes } from '#core/seal/stream'
 import { webTools } from '#core/seal/tools'
 
 const mib = 2 ** 20
@@ -34,21 +36,15 @@ async function bare(file: File): Promise<void> {
   const { subtle } = globalThis.crypto
   const name = 'ChaCha20-Poly1305'
   const key = await subtle.importKey('raw-secret' as 'raw', new Uint8Array(32), name, false, ['encrypt'])
-  const [slice, part] = [new Uint8Array(64 * mib), new Uint8Array(8 * mib)]
-  let [readBytes, underWay] = [0, [] as Promise<unknown>[]]
   for await (const piece of piecesOfBlob(file, 8 * mib)) {
-    for (let at = 0; at < piece.length; at += 65_536)
-      underWay.push(subtle.encrypt({ name, iv: new Uint8Array(12) }, key, piece.slice(at, at + 65_536)))
-    const before = readBytes
-    readBytes += piece.length
-    const passes = (size: number) => Math.floor(before / size) < Math.floor(readBytes / size)
-    if (passes(part.length)) underWay.push(subtle.digest('SHA-256', part))
-    if (passes(slice.length)) underWay.push(subtle.digest('SHA-256', slice))
-    if (underWay.length < 48) continue
-    await Promise.all(underWay)
-    underWay = []
+    const of = (sizeBytes: number) =>
+      Array.from({ length: piece.length / sizeBytes }, (_, n) => piece.subarray(n * sizeBytes, (n + 1) * sizeBytes))
+    await Promise.all([
+      subtle.digest('SHA-256', piece),
+      ...of(limits.digestSliceBytes).map((slice) => subtle.digest('SHA-256', slice)),
+      ...of(chunkBytes).map((chunk) => subtle.encrypt({ name, iv: new Uint8Array(12) }, key, chunk)),
+    ])
   }
-  await Promise.all(underWay)
 }
 
 addEventListener('message', ({ data }: MessageEvent<{ act: 'seal' | 'bare'; file: File }>) => {

@@ -2,7 +2,7 @@ import { toHex, type Bytes } from '#core/kit/bytes'
 import { ProblemError } from '#core/kit/outcome'
 import { type ProblemSlug } from '#core/kit/problems'
 import { openPrefix, type OpenedAge } from '#core/seal/age-file'
-import { blocksOf, ByteReader, flowOf, mapInOrder, readAhead, type Block } from '#core/seal/flow'
+import { blocksOf, ByteReader, flowOf, mapInOrder, type Block } from '#core/seal/flow'
 import { stanzaFor } from '#core/seal/locks'
 import { type Manifest } from '#core/seal/parcel'
 import { openPayload, sealedSize, sealRuns } from '#core/seal/stream'
@@ -62,7 +62,7 @@ async function* openTar(job: OpenJob, parts: AsyncIterable<Block>, tools: SealTo
 }
 
 async function* checkedParts(job: OpenJob, parts: AsyncIterable<Block>, tools: SealTools): AsyncGenerator<Bytes> {
-  const checked = mapInOrder(readAhead(parts), tools.digestsAtOnce, async (block, n) => {
+  const checked = mapInOrder(parts, tools.digestsAtOnce, async (block, n) => {
     const { bytes, isLast } = block
     const place = n * job.partSizeBytes + bytes.length
     if (place > job.contentSizeBytes) throw new ProblemError({ slug: 'content-differs' })

@@ -130,26 +130,6 @@ export async function* mapInOrder<T, U>(
   }
 }
 
-/** The same items, the next one fetched while somebody works on the last. Not for pieces whose memory is used again. */
-export async function* readAhead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
-  const items = source[Symbol.asyncIterator]()
-  const fetchNext = () => {
-    const next = items.next()
-    next.catch(() => undefined) // Reported when it is waited for.
-    return next
-  }
-  let coming = fetchNext()
-  try {
-    for (let next = await coming; !next.done; next = await coming) {
-      coming = fetchNext()
-      yield next.value
-    }
-  } finally {
-    await coming.catch(() => undefined)
-    await items.return?.()
-  }
-}
-
 /** Reads a flow by counts of bytes instead of by the pieces in which it happens to arrive. */
 export class ByteReader {
   readonly #pieces: AsyncGenerator<Uint8Array>
