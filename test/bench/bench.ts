@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
- * (1), `--memory-gib N` that of the larger one for memory (8), `--rounds N` the rounds (3), `--only GROUP` (sealing,
- * browsers, firefox, pages, deciding, parts, register; more than once if you like) what is measured. Where it is all of
- * it, writes bench/results.json after each group.
+ * (1), `--memory-gib N` that of the larger one for memory (8), `--rounds N` the rounds (3), `--only GROUP` (physical,
+ * sealing, browsers, firefox, pages, deciding, parts, register; more than once if you like) what is measured. Where it is
+ * all of it, writes bench/results.json after each group.
  */
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { decidingRows } from './deciding.ts'
 import { firefoxRows } from './firefox-rows.ts'
 import { pageRows } from './pages.ts'
 import { partRows } from './parts.ts'
+import { physicalRows } from './physical.ts'
 import { registerRows } from './register.ts'
 import type { Asked, Row } from './rows.ts'
 import { sealingRows } from './sealing.ts'
@@ -36,6 +37,7 @@ if (age.error) {
   process.exit(1)
 }
 const groups: Record<string, (asked: Asked, folder: string) => Row[] | Promise<Row[]>> = {
+  physical: physicalRows,
   sealing: sealingRows,
   browsers: browserRows,
   firefox: firefoxRows,
