@@ -1,12 +1,12 @@
 /**
  * `npm run bench`: what Safehand's speed and memory are, as ratios inside one run. `--gib N` sets the size of the file
  * (1), `--memory-gib N` that of the larger one for memory (8), `--rounds N` the rounds (3), `--only GROUP` (physical,
- * sealing, browsers, firefox, pages, deciding, parts, register; more than once if you like) what is measured. Where it is
- * all of it, writes bench/results.json after each group.
+ * sealing, browsers, firefox, pages, deciding, parts, register; more than once if you like) what is measured. Asked for
+ * with these sizes and rounds, a group's rows take the place of its last ones in bench/results.json.
  */
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -59,7 +59,8 @@ const machine = {
   node: process.version,
   age: age.stdout.trim(),
 }
-const rows: Row[] = []
+const isUsual = asked.rounds === 3 && asked.gib === 1 && asked.memoryGib === 8
+const results = JSON.parse(await readFile(resultsFile, 'utf8')) as Record<string, object>
 // Stopped by a signal, everything that it started and wrote goes with it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 for (const [name, measure] of Object.entries(groups)) {
@@ -68,13 +69,12 @@ for (const [name, measure] of Object.entries(groups)) {
   const clean = () => rmSync(folder, { recursive: true, force: true })
   process.once('exit', clean)
   try {
-    const found = await measure(asked, folder)
-    rows.push(...found)
-    console.table(found.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
+    const rows = await measure(asked, folder)
+    console.table(rows.map((row) => ({ ...row, ratio: Number(row.ratio.toFixed(2)) })))
+    results[name] = { takenAt: new Date().toISOString(), machine, asked, rows }
+    if (isUsual) await writeFile(resultsFile, `${JSON.stringify(results, null, 2)}\n`)
   } finally {
     process.off('exit', clean)
     clean()
   }
-  const results = { takenAt: new Date().toISOString(), machine, asked, rows }
-  if (!values.only) await writeFile(resultsFile, `${JSON.stringify(results, null, 2)}\n`)
 }
